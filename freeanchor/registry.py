@@ -1,0 +1,43 @@
+"""Registries: the names that may stand behind ``type=`` in a config.
+
+Each is a child of MMEngine's registry of the same kind, so the classes of
+MMEngine and MMCV (``CheckpointHook``, ``LoadImageFromFile``, ...) resolve too.
+"""
+
+from typing import Any
+
+from mmengine import registry as mmengine
+from mmengine.registry import DefaultScope
+
+SCOPE = 'freeanchor'
+
+
+class Registry(mmengine.Registry):
+    """A registry that always resolves in our own scope first.
+
+    MMEngine looks a name up in the *default* scope, whichever registry is
+    asked. With another project's scope set, ``MODELS.build(dict(type='ResNet'))``
+    would build that project's ResNet.
+    """
+
+    def build(self, cfg: dict, *args: Any, **kwargs: Any) -> Any:
+        with DefaultScope.overwrite_default_scope(SCOPE):
+            return super().build(cfg, *args, **kwargs)
+
+
+def _child(kind: str, parent: mmengine.Registry, *packages: str) -> Registry:
+    locations = [f'freeanchor.{package}' for package in packages]
+    return Registry(kind, scope=SCOPE, parent=parent, locations=locations)
+
+
+MODELS = _child('model', mmengine.MODELS, 'models', 'losses')
+WEIGHT_INITIALIZERS = _child(
+    'weight initializer', mmengine.WEIGHT_INITIALIZERS, 'engine'
+)
+TASK_UTILS = _child('task util', mmengine.TASK_UTILS, 'boxes')
+DATASETS = _child('dataset', mmengine.DATASETS, 'datasets')
+DATA_SAMPLERS = _child('data sampler', mmengine.DATA_SAMPLERS, 'datasets')
+TRANSFORMS = _child('transform', mmengine.TRANSFORMS, 'datasets')
+METRICS = _child('metric', mmengine.METRICS, 'evaluation')
+HOOKS = _child('hook', mmengine.HOOKS, 'engine', 'visualization')
+VISUALIZERS = _child('visualizer', mmengine.VISUALIZERS, 'visualization')
