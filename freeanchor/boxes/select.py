@@ -1,0 +1,57 @@
+"""From dense predictions to a short list of detections."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms, clip_boxes_to_image
+
+from .coder import DeltaBoxCoder
+
+
+def select_detections(
+    levels: Iterable[tuple[Tensor, Tensor, Tensor]],
+    coder: DeltaBoxCoder,
+    image_size: tuple[int, int],
+    score_thr: float = 0.05,
+    nms_pre: int = 1000,
+    nms_iou: float = 0.5,
+    max_per_img: int = 100,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keep the best boxes of one image.
+
+    Args:
+        levels: Logits ``(A_l, C)``, deltas ``(A_l, 4)`` and anchors
+            ``(A_l, 4)`` of each pyramid level.
+        coder: How deltas are read.
+        image_size: Height and width that boxes are clipped to, pixels.
+        score_thr: Candidates must score above this.
+        nms_pre: Candidates (anchor and class) kept per level.
+        nms_iou: Of two boxes of a class that overlap more, the lower goes.
+        max_per_img: Boxes kept in the end.
+
+    Returns:
+        Boxes ``(N, 4)`` xyxy in pixels, scores ``(N,)`` and labels ``(N,)``,
+        best first.
+    """
+    candidates = [_top(*level, score_thr, nms_pre) for level in levels]
+    scores, labels, deltas, anchors = map(torch.cat, zip(*candidates))
+    boxes = clip_boxes_to_image(coder.decode(anchors, deltas), image_size)
+
+    solid = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    boxes, scores, labels = boxes[solid], scores[solid], labels[solid]
+
+    keep = batched_nms(boxes, scores, labels, nms_iou)[:max_per_img]
+    return boxes[keep], scores[keep], labels[keep]
+
+
+def _top(
+    logits: Tensor, deltas: Tensor, anchors: Tensor, score_thr: float, limit: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    scores = logits.to(wide).sigmoid()
+    index, labels = torch.nonzero(scores > score_thr, as_tuple=True)
+    scores, order = scores[index, labels].sort(descending=True)
+    order = order[:limit]
+    index = index[order]
+    return scores[:limit], labels[order], deltas[index].to(wide), anchors[index]

@@ -1,0 +1,169 @@
+"""FreeAnchor: matching of anchors and objects, learned with the detector.
+
+Zhang et al., "FreeAnchor: Learning to Match Anchors for Visual Object
+Detection", NeurIPS 2019, https://arxiv.org/abs/1909.02466.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from freeanchor.boxes import pairwise_iou
+from freeanchor.registry import MODELS
+from freeanchor.structures import DensePredictions, Objects
+
+from .background import sum_background
+from .base import DenseLoss
+from .functional import (
+    focal_negative,
+    focal_negative_unless_matched,
+    negative_log_mean_max,
+    saturated_linear,
+    smooth_l1,
+    wide,
+)
+from .ignore import outside_ignored
+from .normalizer import mean_over_processes
+
+
+class Matches(NamedTuple):
+    """The few (image, anchor, class) whose box fits an object of the class."""
+
+    image: Tensor  # (N,)
+    anchor: Tensor  # (N,)
+    label: Tensor  # (N,)
+    prob: Tensor  # (N,) P{a -> b}, above 0, the highest over the objects
+
+
+@MODELS.register_module()
+class FreeAnchorLoss(DenseLoss):
+    """Ask of each object that some anchor of its bag finds it, and of each
+    anchor that fits no object to say background.
+
+    Args:
+        bag_size: Anchors in an object's bag, the ones that overlap it most.
+        iou_thr: Overlap up to which a predicted box counts as background.
+        alpha: Weight of the positive term; the negative one has ``1 - alpha``.
+        gamma: Focusing power of the negative term.
+        box_weight: The paper's beta: how fast localisation confidence falls
+            with the smooth L1 distance of the deltas.
+        beta: Where that distance turns from quadratic to linear; 0 for L1.
+        ignore_iof_thr: An anchor with more than this share of its area in an
+            ignored region is no negative. None, as in MMDetection: ignored
+            regions are background.
+        global_normalizer: Divide by the objects of all processes instead of
+            those of this one, so that the gradient does not depend on how the
+            batch is spread.
+    """
+
+    def __init__(
+        self,
+        bag_size: int = 50,
+        iou_thr: float = 0.6,
+        alpha: float = 0.5,
+        gamma: float = 2.0,
+        box_weight: float = 0.75,
+        beta: float = 0.11,
+        ignore_iof_thr: float | None = None,
+        global_normalizer: bool = False,
+    ) -> None:
+        super().__init__()
+        self.bag_size = bag_size
+        self.iou_thr = iou_thr
+        self.alpha = alpha
+        self.gamma = gamma
+        self.box_weight = box_weight
+        self.beta = beta
+        self.ignore_iof_thr = ignore_iof_thr
+        self.global_normalizer = global_normalizer
+
+    def forward(
+        self, predictions: DensePredictions, objects: Objects
+    ) -> dict[str, Tensor]:
+        """The two terms of the paper's equation 9.
+
+        Returns:
+            ``positive_bag_loss`` and ``negative_bag_loss``, scalars.
+        """
+        positive = self.positive_bag_loss(predictions, objects).sum()
+        negative = self.negative_bag_loss(predictions, objects)
+        num_objects = self._normalizer(len(objects), positive.device)
+        num_members = self._normalizer(len(objects) * self.bag_size, positive.device)
+        return dict(
+            positive_bag_loss=self.alpha * positive / num_objects,
+            negative_bag_loss=(1 - self.alpha) * negative / num_members,
+        )
+
+    def positive_bag_loss(
+        self, predictions: DensePredictions, objects: Objects
+    ) -> Tensor:
+        """-log of how likely the best anchors of each bag find the object.
+
+        Returns:
+            ``(G,)`` cost of each object.
+        """
+        anchors = torch.cat(predictions.anchors)
+        bag = self.bags(anchors, objects.boxes)  # (G, K)
+        image = objects.image[:, None]
+
+        target = predictions.coder.encode(anchors[bag], objects.boxes[:, None])
+        deltas = wide(torch.cat(predictions.deltas, dim=1)[image, bag])  # (G, K, 4)
+        distance = smooth_l1(deltas, target.to(deltas.dtype), self.beta)  # (G, K)
+        logits = predictions.logits_at(image, bag, objects.labels[:, None])  # (G, K)
+        # P_cls = sigmoid(logit), P_loc = exp(-box_weight * distance)
+        return negative_log_mean_max(F.logsigmoid(logits) - self.box_weight * distance)
+
+    @torch.no_grad()
+    def bags(self, anchors: Tensor, boxes: Tensor) -> Tensor:
+        """``(G, K)`` indices of the anchors that overlap each object most."""
+        bag_size = min(self.bag_size, len(anchors))
+        return pairwise_iou(boxes, anchors).topk(bag_size, dim=1, sorted=False).indices
+
+    def negative_bag_loss(
+        self, predictions: DensePredictions, objects: Objects
+    ) -> Tensor:
+        """Cost of every confident anchor, the less the better its box fits.
+
+        The sum over all anchors and classes as if none fitted, and a
+        correction where one does.
+
+        Returns:
+            Scalar, the sum over images, anchors and classes.
+        """
+        counted = outside_ignored(predictions, objects, self.ignore_iof_thr)
+        as_if_none_fitted = sum_background(predictions, self.gamma, counted)
+
+        image, anchor, label, prob = self.matches(predictions, objects)
+        x = predictions.logits_at(image, anchor, label)  # (N,)
+        correction = focal_negative_unless_matched(
+            x, prob.to(x.dtype), self.gamma
+        ) - focal_negative(x, self.gamma)
+        if counted is not None:
+            correction = correction * counted[image, anchor]
+        return as_if_none_fitted + correction.sum()
+
+    @torch.no_grad()
+    def matches(self, predictions: DensePredictions, objects: Objects) -> Matches:
+        """Where and how well predicted boxes fit objects: P{a -> b}."""
+        per_image = zip(predictions.boxes(), objects.boxes.split(objects.counts))
+        overlaps = torch.cat([pairwise_iou(own, boxes) for boxes, own in per_image])
+        probs = saturated_linear(overlaps, self.iou_thr)  # (G, A)
+        object_, anchor = probs.nonzero(as_tuple=True)
+        image, label = objects.image[object_], objects.labels[object_]
+
+        # Several objects of a class may claim one anchor: the best counts.
+        num_anchors, num_classes = overlaps.shape[1], predictions.logits[0].shape[2]
+        place = (image * num_anchors + anchor) * num_classes + label
+        place, row = place.unique(return_inverse=True)
+        best = probs.new_zeros(len(place))
+        best.scatter_reduce_(0, row, probs[object_, anchor], 'amax')
+
+        anchor, label = place // num_classes, place % num_classes
+        return Matches(anchor // num_anchors, anchor % num_anchors, label, best)
+
+    def _normalizer(self, count: int, device: torch.device) -> int | Tensor:
+        if self.global_normalizer:
+            return mean_over_processes(count, device)
+        return max(count, 1)

@@ -1,0 +1,20 @@
+"""Counts that are shared between processes."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def mean_over_processes(count: int, device: torch.device) -> Tensor:
+    """Average of a count over all processes, at least one in all of them.
+
+    DistributedDataParallel averages gradients. A loss that every process
+    divides by this therefore has the gradient of one process with the whole
+    batch.
+    """
+    total = torch.tensor(float(count), device=device)
+    processes = 1
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(total)
+        processes = dist.get_world_size()
+    return total.clamp(min=1) / processes

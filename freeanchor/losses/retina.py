@@ -1,0 +1,114 @@
+"""RetinaNet's objective: anchors assigned by overlap, focal loss.
+
+Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017,
+https://arxiv.org/abs/1708.02002.
+"""
+
+import torch
+from torch import Tensor
+
+from freeanchor.boxes import (
+    BACKGROUND,
+    IGNORED,
+    centred_inside,
+    max_iou_assign,
+    pairwise_iou,
+)
+from freeanchor.registry import MODELS
+from freeanchor.structures import DensePredictions, Objects
+
+from .background import sum_background
+from .base import DenseLoss
+from .functional import focal_negative, focal_positive, smooth_l1, wide
+from .ignore import outside_ignored
+
+
+@MODELS.register_module()
+class RetinaLoss(DenseLoss):
+    """Focal loss on anchors assigned by overlap, L1 on the positive ones.
+
+    Args:
+        pos_iou: See :func:`freeanchor.boxes.max_iou_assign`.
+        neg_iou: See :func:`freeanchor.boxes.max_iou_assign`.
+        alpha: Weight of positives in the focal loss; negatives have
+            ``1 - alpha``.
+        gamma: Focusing power of the focal loss.
+        box_weight: Weight of the box distance.
+        beta: Where the distance turns from quadratic to linear; 0 for L1.
+        ignore_iof_thr: An anchor with more than this share of its area in an
+            ignored region is no negative; None for all to count.
+    """
+
+    def __init__(
+        self,
+        pos_iou: float = 0.5,
+        neg_iou: float = 0.4,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        box_weight: float = 1.0,
+        beta: float = 0.0,
+        ignore_iof_thr: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.pos_iou = pos_iou
+        self.neg_iou = neg_iou
+        self.alpha = alpha
+        self.gamma = gamma
+        self.box_weight = box_weight
+        self.beta = beta
+        self.ignore_iof_thr = ignore_iof_thr
+
+    def forward(
+        self, predictions: DensePredictions, objects: Objects
+    ) -> dict[str, Tensor]:
+        """The two terms of RetinaNet's objective.
+
+        Returns:
+            ``loss_cls`` and ``loss_bbox``, scalars.
+        """
+        assigned = self.assign(predictions, objects)  # (B, A)
+        image, anchor = (assigned >= 0).nonzero(as_tuple=True)  # (P,)
+        matched = assigned[image, anchor]
+        # MMDetection counts at least one positive for each image.
+        num_positive = (assigned >= 0).sum(dim=1).clamp(min=1).sum()
+
+        x = predictions.logits_at(image, anchor, objects.labels[matched])
+        positive = self.alpha * focal_positive(x, self.gamma)
+        as_negative = (1 - self.alpha) * focal_negative(x, self.gamma)
+        background = sum_background(predictions, self.gamma, assigned != IGNORED)
+        loss_cls = (1 - self.alpha) * background + (positive - as_negative).sum()
+
+        target = predictions.coder.encode(
+            torch.cat(predictions.anchors)[anchor], objects.boxes[matched]
+        )
+        deltas = wide(torch.cat(predictions.deltas, dim=1)[image, anchor])
+        distance = smooth_l1(deltas, target.to(deltas.dtype), self.beta)
+        return dict(
+            loss_cls=loss_cls / num_positive,
+            loss_bbox=self.box_weight * distance.sum() / num_positive,
+        )
+
+    @torch.no_grad()
+    def assign(self, predictions: DensePredictions, objects: Objects) -> Tensor:
+        """Each anchor's object.
+
+        Returns:
+            ``(B, A)`` int64, indices into ``objects``, or ``BACKGROUND`` or
+            ``IGNORED``. Anchors of the padding are ignored.
+        """
+        anchors = torch.cat(predictions.anchors)
+        ious = pairwise_iou(objects.boxes, anchors)  # (G, A)
+        rows, first = [], 0
+        for own, count, size in zip(
+            ious.split(objects.counts), objects.counts, objects.pad_shapes
+        ):
+            real = centred_inside(anchors, *size)  # (A,)
+            row = max_iou_assign(own.where(real, -1), self.pos_iou, self.neg_iou)
+            row = row.where(row < 0, row + first)
+            rows.append(row.where(real, IGNORED))
+            first += count
+        assigned = torch.stack(rows)
+        counted = outside_ignored(predictions, objects, self.ignore_iof_thr)
+        if counted is not None:
+            assigned[(assigned == BACKGROUND) & ~counted] = IGNORED
+        return assigned

@@ -1,0 +1,101 @@
+"""A detector: backbone, neck and head in a row, and what it is trained for."""
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmengine.structures import BaseDataElement, InstanceData
+from torch import Tensor
+
+from freeanchor.boxes import select_detections
+from freeanchor.registry import MODELS, SCOPE
+from freeanchor.structures import DensePredictions, Objects, check_objects
+
+
+@MODELS.register_module()
+class SingleStageDetector(BaseModel):
+    """Detect objects in one pass over the image.
+
+    Args:
+        backbone: Config of the trunk.
+        neck: Config of the feature pyramid.
+        bbox_head: Config of the head.
+        loss: Config of the training objective, a
+            :class:`freeanchor.losses.DenseLoss`.
+        test_cfg: Arguments of :func:`freeanchor.boxes.select_detections`.
+        data_preprocessor: Config of what is done to a batch beforehand.
+        init_cfg: Where to load a whole detector's weights from.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        bbox_head: dict,
+        loss: dict,
+        test_cfg: dict,
+        data_preprocessor: dict,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(MODELS.build(data_preprocessor), init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.bbox_head = MODELS.build(bbox_head)
+        self.loss = MODELS.build(loss)
+        self.test_cfg = test_cfg
+
+    def forward(
+        self,
+        inputs: Tensor,
+        data_samples: list[BaseDataElement] | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """Run the network on ``(B, 3, H, W)`` normalised images.
+
+        Returns:
+            As ``mode`` asks: ``'tensor'``, the head's
+            :class:`DensePredictions`; ``'loss'``, a dict of losses;
+            ``'predict'``, the samples with ``pred_instances`` (``bboxes``
+            xyxy, ``scores``, ``labels``) in pixels of the original image.
+
+        Raises:
+            ValueError: An object of ``data_samples`` cannot be learned; see
+                :func:`freeanchor.structures.check_objects`.
+        """
+        if mode not in ('tensor', 'loss', 'predict'):
+            raise ValueError(f"mode is 'tensor', 'loss' or 'predict', not {mode!r}")
+        if mode == 'tensor':
+            return self._network(inputs)
+        if data_samples is None:
+            raise ValueError(f'mode={mode!r} needs data_samples')
+        if mode == 'loss':
+            check_objects(data_samples, self.bbox_head.num_classes)
+            objects = Objects.gather(data_samples, inputs.device)
+            predictions = self._network(inputs)
+            with torch.autocast(inputs.device.type, enabled=False):
+                return self.loss(predictions, objects)
+        predictions = self._network(inputs)
+        for i, sample in enumerate(data_samples):
+            sample.pred_instances = self._detect(predictions, i, sample)
+        return data_samples
+
+    def init_weights(self) -> None:
+        with DefaultScope.overwrite_default_scope(SCOPE):
+            super().init_weights()
+
+    def _network(self, inputs: Tensor) -> DensePredictions:
+        return self.bbox_head(self.neck(self.backbone(inputs)))
+
+    def _detect(
+        self, predictions: DensePredictions, image: int, sample: BaseDataElement
+    ) -> InstanceData:
+        boxes, scores, labels = select_detections(
+            predictions.image(image),
+            predictions.coder,
+            sample.img_shape[:2],
+            **self.test_cfg,
+        )
+        w_scale, h_scale = sample.scale_factor
+        scale = boxes.new_tensor([w_scale, h_scale, w_scale, h_scale])
+        return InstanceData(bboxes=boxes / scale, scores=scores, labels=labels)

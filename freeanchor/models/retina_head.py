@@ -1,0 +1,89 @@
+"""RetinaNet's head: two towers of convolutions shared by all levels."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from freeanchor.registry import MODELS, TASK_UTILS
+from freeanchor.structures import DensePredictions
+
+
+@MODELS.register_module()
+class RetinaHead(BaseModule):
+    """Score every anchor for every class, and shift it onto the object.
+
+    From RetinaNet, https://arxiv.org/abs/1708.02002, section 4.
+
+    Args:
+        num_classes: Classes, without background.
+        in_channels: Channels of the feature maps.
+        anchor_generator: Config of the anchors.
+        bbox_coder: Config of how boxes are written relative to anchors.
+        feat_channels: Channels of the towers.
+        stacked_convs: Convolutions in each tower.
+        prior_prob: Score of every anchor before training.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        anchor_generator: dict,
+        bbox_coder: dict,
+        feat_channels: int = 256,
+        stacked_convs: int = 4,
+        prior_prob: float = 0.01,
+    ) -> None:
+        super().__init__(
+            dict(
+                type='Normal',
+                layer='Conv2d',
+                std=0.01,
+                override=dict(
+                    type='Normal', name='retina_cls', std=0.01, bias_prob=prior_prob
+                ),
+            )
+        )
+        self.num_classes = num_classes
+        self.anchors = TASK_UTILS.build(anchor_generator)
+        self.coder = TASK_UTILS.build(bbox_coder)
+
+        def tower() -> nn.ModuleList:
+            widths = [in_channels] + [feat_channels] * stacked_convs
+            return nn.ModuleList(
+                ConvModule(i, o, 3, padding=1) for i, o in pairwise(widths)
+            )
+
+        # These names are the keys of published checkpoints.
+        width = feat_channels if stacked_convs else in_channels
+        per_cell = self.anchors.num_anchors
+        self.cls_convs, self.reg_convs = tower(), tower()
+        self.retina_cls = nn.Conv2d(width, per_cell * num_classes, 3, padding=1)
+        self.retina_reg = nn.Conv2d(width, per_cell * 4, 3, padding=1)
+
+    def forward(self, features: Sequence[Tensor]) -> DensePredictions:
+        """Predictions from one ``(B, C, H_l, W_l)`` map per level."""
+        logits, deltas = [], []
+        for cls in features:
+            reg = cls
+            for cls_conv, reg_conv in zip(self.cls_convs, self.reg_convs):
+                cls, reg = cls_conv(cls), reg_conv(reg)
+            logits.append(_flatten(self.retina_cls(cls), self.num_classes))
+            deltas.append(_flatten(self.retina_reg(reg), 4))
+        return DensePredictions(
+            logits=tuple(logits),
+            deltas=tuple(deltas),
+            anchors=self.anchors([tuple(x.shape[-2:]) for x in features]),
+            coder=self.coder,
+        )
+
+
+def _flatten(x: Tensor, width: int) -> Tensor:
+    """``(B, K * width, H, W)`` to ``(B, H * W * K, width)``.
+
+    A view of a channels-last map; a copy of a contiguous one.
+    """
+    return x.permute(0, 2, 3, 1).reshape(len(x), -1, width)

@@ -1,0 +1,166 @@
+"""The nouns that heads, losses and post-processing hand to each other.
+
+Shapes are written with B images, L levels, A anchors over all levels (A_l on
+one), C classes, G objects of the batch, R ignored regions.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from freeanchor.boxes import DeltaBoxCoder
+
+
+@dataclass(frozen=True)
+class DensePredictions:
+    """What a dense head says of every anchor, level by level, finest first.
+
+    Anchors are the same for every image of the batch. An anchor's index
+    counts over the levels in order.
+    """
+
+    logits: tuple[Tensor, ...]  # per level (B, A_l, C), before the sigmoid
+    deltas: tuple[Tensor, ...]  # per level (B, A_l, 4), as the coder writes them
+    anchors: tuple[Tensor, ...]  # per level (A_l, 4) xyxy, pixels
+    coder: DeltaBoxCoder
+
+    @property
+    def num_images(self) -> int:
+        return len(self.logits[0])
+
+    def image(self, i: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Logits, deltas and anchors of one image, level by level."""
+        for logits, deltas, anchors in zip(self.logits, self.deltas, self.anchors):
+            yield logits[i], deltas[i], anchors
+
+    def boxes(self) -> Tensor:
+        """``(B, A, 4)`` predicted boxes, xyxy in pixels, float32 or wider."""
+        return self.coder.decode(torch.cat(self.anchors), torch.cat(self.deltas, dim=1))
+
+    def logits_at(self, image: Tensor, anchor: Tensor, label: Tensor) -> Tensor:
+        """Logits of (image, anchor, class) triples, whatever their level.
+
+        The three indices are int64 and broadcast to the result's shape; the
+        result is float32 or wider.
+        """
+        image, anchor, label = torch.broadcast_tensors(image, anchor, label)
+        start, found = 0, torch.zeros((), device=anchor.device)
+        for logits in self.logits:
+            end = start + logits.shape[1]
+            # Every level answers and the right one is kept: no index has to
+            # leave the device, and the loss of an empty batch stays connected.
+            here = logits[image, (anchor - start).clamp(0, end - start - 1), label]
+            inside = (anchor >= start) & (anchor < end)
+            found = torch.where(inside, here, found)
+            start = end
+        return found
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Parts of the batch's images that say nothing: crowds, ignored boxes."""
+
+    boxes: Tensor  # (R, 4) xyxy, pixels
+    image: Tensor  # (R,) which image
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The ground-truth objects of a batch, all images in one row."""
+
+    boxes: Tensor  # (G, 4) xyxy, pixels
+    labels: Tensor  # (G,) class, 0-based
+    image: Tensor  # (G,) which image of the batch an object is in, ascending
+    counts: tuple[int, ...]  # objects of each image
+    ignored: Regions
+    pad_shapes: tuple[tuple[int, int], ...]  # height, width of each padded image
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def gather(
+        cls,
+        samples: Sequence[BaseDataElement],
+        device: torch.device | str | None = None,
+    ) -> 'Objects':
+        """Put the objects of a batch's samples in one row.
+
+        Args:
+            samples: Each with ``gt_instances`` (``bboxes``, ``labels``),
+                ``img_shape`` and, if known, ``ignored_instances`` and
+                ``pad_shape``.
+            device: Where the tensors should go.
+        """
+        truth = [sample.gt_instances for sample in samples]
+        ignored = [_ignored_boxes(sample) for sample in samples]
+        boxes, image = _in_one_row([x.bboxes for x in truth], device)
+        return cls(
+            boxes=boxes,
+            labels=torch.cat([x.labels for x in truth]).to(device, non_blocking=True),
+            image=image,
+            counts=tuple(len(x) for x in truth),
+            ignored=Regions(*_in_one_row(ignored, device)),
+            pad_shapes=tuple(x.get('pad_shape', x.img_shape)[:2] for x in samples),
+        )
+
+
+def check_objects(samples: Sequence[BaseDataElement], num_classes: int) -> None:
+    """Refuse objects that no loss can learn from.
+
+    Meant for samples that are still on the CPU, where looking is free.
+
+    Raises:
+        ValueError: A box is not finite, has no area or lies outside the
+            image, or a label is not below ``num_classes``. The message names
+            the image, the box and the mend.
+    """
+    for sample in samples:
+        boxes, labels = sample.gt_instances.bboxes, sample.gt_instances.labels
+        height, width = sample.img_shape[:2]
+        limit = boxes.new_tensor([width, height])
+        bad_boxes = {
+            'is not finite': ~boxes.isfinite().all(dim=1),
+            'has no area': (boxes[:, 2:] <= boxes[:, :2]).any(dim=1),
+            f'lies outside the {width} x {height} image': (
+                (boxes[:, 2:] <= 0) | (boxes[:, :2] >= limit)
+            ).any(dim=1),
+        }
+        for fault, rows in bad_boxes.items():
+            if rows.any():
+                row = int(rows.nonzero()[0])
+                raise ValueError(
+                    f'{_name(sample)}: object {row}, box {boxes[row].tolist()} (xyxy, '
+                    f'pixels of the resized image), {fault}; correct or remove this '
+                    'annotation, or drop such boxes in the pipeline'
+                )
+        wrong = (labels < 0) | (labels >= num_classes)
+        if wrong.any():
+            raise ValueError(
+                f'{_name(sample)}: label {int(labels[wrong][0])} but the head has '
+                f'num_classes={num_classes}, labels 0 to {num_classes - 1}; make '
+                'model.bbox_head.num_classes the number of classes of the data set'
+            )
+
+
+def _name(sample: BaseDataElement) -> str:
+    path, image_id = sample.get('img_path'), sample.get('img_id')
+    return f'image {path or "of unknown path"} (id {image_id})'
+
+
+def _ignored_boxes(sample: BaseDataElement) -> Tensor:
+    if 'ignored_instances' in sample:
+        return sample.ignored_instances.bboxes
+    return sample.gt_instances.bboxes[:0]
+
+
+def _in_one_row(boxes: list[Tensor], device: Any) -> tuple[Tensor, Tensor]:
+    image = [torch.full((len(x),), i, dtype=torch.long) for i, x in enumerate(boxes)]
+    return (
+        torch.cat(boxes).to(device, non_blocking=True),
+        torch.cat(image).to(device or boxes[0].device, non_blocking=True),
+    )
