@@ -1,0 +1,55 @@
+"""RetinaNet on ResNet-50 and a feature pyramid, for the 80 classes of COCO."""
+
+model = dict(
+    type='SingleStageDetector',
+    data_preprocessor=dict(
+        type='DetDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_size_divisor=32,
+    ),
+    backbone=dict(
+        type='ResNet',
+        depth=50,
+        out_indices=(0, 1, 2, 3),
+        frozen_stages=1,
+        norm_eval=True,
+        style='pytorch',
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'),
+    ),
+    neck=dict(
+        type='FPN',
+        in_channels=[256, 512, 1024, 2048],
+        out_channels=256,
+        start_level=1,
+        add_extra_convs='on_input',
+        num_outs=5,
+    ),
+    bbox_head=dict(
+        type='RetinaHead',
+        num_classes=80,
+        in_channels=256,
+        feat_channels=256,
+        stacked_convs=4,
+        prior_prob=0.01,
+        anchor_generator=dict(
+            type='AnchorGenerator',
+            strides=[8, 16, 32, 64, 128],
+            ratios=[0.5, 1.0, 2.0],
+            octave_base_scale=4,
+            scales_per_octave=3,
+        ),
+        bbox_coder=dict(type='DeltaBoxCoder', stds=[1.0, 1.0, 1.0, 1.0]),
+    ),
+    loss=dict(
+        type='RetinaLoss',
+        pos_iou=0.5,
+        neg_iou=0.4,
+        alpha=0.25,
+        gamma=2.0,
+        box_weight=1.0,
+        beta=0.0,
+    ),
+    test_cfg=dict(score_thr=0.05, nms_pre=1000, nms_iou=0.5, max_per_img=100),
+)

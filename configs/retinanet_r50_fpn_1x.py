@@ -1,0 +1,13 @@
+"""RetinaNet, the baseline, ResNet-50, 12 epochs of COCO.
+
+Box AP on val2017: 36.5 by MMDetection; ours not measured yet.
+
+    bash tools/dist_train.sh configs/retinanet_r50_fpn_1x.py 8
+"""
+
+_base_ = [
+    '_base_/models/retinanet_r50_fpn.py',
+    '_base_/datasets/coco.py',
+    '_base_/schedules/schedule_1x.py',
+    '_base_/runtime/default.py',
+]
