@@ -1,0 +1,64 @@
+"""What the command lines of ``tools/`` share."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+
+from .naming import ConfigError
+
+USER_ERROR = 2  # exit code
+_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+
+
+def run_tool(job: Callable[[], Any]) -> int:
+    """Run ``job``; say in one line what the user got wrong, if that is it.
+
+    Returns:
+        The exit code: 0, or 2 where the config, the command line or a missing
+        file is at fault.
+    """
+    silence_known_warnings()
+    try:
+        job()
+    except (ConfigError, FileNotFoundError) as error:
+        if not any(int(os.environ.get(x, '0')) for x in _RANKS):
+            print(f'error: {error}', file=sys.stderr)
+        return USER_ERROR
+    return 0
+
+
+def silence_known_warnings() -> None:
+    """Hide warnings of libraries that a user can neither cause nor cure."""
+    # MMEngine makes its gradient scaler the old way; it works the same.
+    warnings.filterwarnings(
+        'ignore', r'`torch\.cuda\.amp\.GradScaler\(.*is deprecated', FutureWarning
+    )
+    # torch says of every scheduler that MMEngine steps it itself.
+    warnings.filterwarnings(
+        'ignore', r'Detected call of `lr_scheduler\.step\(\)`', UserWarning
+    )
+
+
+def set_launch(cfg: Config, launcher: str, work_dir: str | None) -> None:
+    """Write launcher and work folder into ``cfg``.
+
+    The folder is ``work_dirs/NAME_OF_CONFIG`` unless the command line or the
+    config says another.
+    """
+    cfg.launcher = launcher
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(cfg.filename).stem)
+
+
+def build_runner(cfg: Config) -> Any:
+    """The config's runner; ours unless ``runner_type`` names another."""
+    cfg.setdefault('runner_type', 'DetectionRunner')
+    return RUNNERS.build(cfg)

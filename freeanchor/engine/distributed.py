@@ -1,0 +1,117 @@
+"""Several processes: what MMEngine leaves out where there is no GPU."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from torch import distributed
+
+from .naming import ConfigError
+
+# First port for jobs of Slurm, which all start on the same node otherwise.
+_FIRST_PORT = 20000
+_NUM_PORTS = 10000
+
+
+def prepare_processes(launcher: str) -> None:
+    """Set what the processes of ``launcher`` need, unless the user has set it.
+
+    Raises:
+        ConfigError: The launcher's environment variables are not there.
+    """
+    if launcher == 'none':
+        return
+    # MMEngine sets the same numbers, with a warning for each.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    os.environ.setdefault('MKL_NUM_THREADS', '1')
+    missing = [x for x in _NEEDED[launcher] if x not in os.environ]
+    if missing:
+        raise ConfigError(
+            f'--launcher {launcher}, but {", ".join(missing)} is not set: start the '
+            f'processes with {_STARTED_BY[launcher]}.'
+        )
+    _ADAPT[launcher]()
+
+
+def start_without_gpu(timeout: float | None = None, **_: Any) -> None:
+    """Join the other processes over gloo.
+
+    MMEngine's ``init_dist`` selects a CUDA device whatever the backend, so that
+    it fails where there is none; its runner leaves a group alone that exists.
+
+    Args:
+        timeout: Seconds to wait for the others; 30 minutes unless given.
+    """
+    if get_device() != 'cpu' or is_distributed():
+        return
+    limit = None if timeout is None else timedelta(seconds=timeout)
+    distributed.init_process_group('gloo', timeout=limit)
+
+
+def model_wrapper(wrapper: dict | None, find_unused: bool = False) -> dict | None:
+    """The config of the model's wrapper; on a CPU it must not name a device."""
+    if get_device() != 'cpu':
+        return wrapper
+    default = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=find_unused,
+    )
+    return dict(wrapper or default, device_ids=None)
+
+
+def _slurm() -> None:
+    environ = os.environ
+    environ.setdefault('RANK', environ['SLURM_PROCID'])
+    environ.setdefault('WORLD_SIZE', environ['SLURM_NTASKS'])
+    environ.setdefault('LOCAL_RANK', environ['SLURM_LOCALID'])
+    environ.setdefault('MASTER_ADDR', _first_host(environ['SLURM_NODELIST']))
+    # The same on all nodes, and another for each job.
+    job = int(environ.get('SLURM_JOB_ID', '0'))
+    environ.setdefault('MASTER_PORT', str(_FIRST_PORT + job % _NUM_PORTS))
+
+
+def _first_host(nodes: str) -> str:
+    """``node[01-04],gpu7`` to ``node01``."""
+    if shutil.which('scontrol'):
+        command = ['scontrol', 'show', 'hostnames', nodes]
+        return subprocess.check_output(command, text=True).split()[0]
+    if '[' in nodes:
+        raise ConfigError(
+            f'scontrol is needed to read SLURM_NODELIST={nodes}: set MASTER_ADDR.'
+        )
+    return nodes.split(',')[0]
+
+
+def _mpi() -> None:
+    environ = os.environ
+    environ.setdefault('RANK', environ['OMPI_COMM_WORLD_RANK'])
+    environ.setdefault('WORLD_SIZE', environ['OMPI_COMM_WORLD_SIZE'])
+    environ.setdefault('LOCAL_RANK', environ['OMPI_COMM_WORLD_LOCAL_RANK'])
+    environ.setdefault('MASTER_PORT', '29500')
+
+
+def _nothing() -> None:
+    """Torchrun sets everything."""
+
+
+_NEEDED = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'SLURM_NODELIST'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
+}
+_STARTED_BY = {
+    'pytorch': 'tools/dist_train.sh or torchrun',
+    'slurm': 'tools/slurm_train.sh or srun',
+    'mpi': 'mpirun -x MASTER_ADDR=HOST',
+}
+_ADAPT: dict[str, Callable[[], None]] = {
+    'pytorch': _nothing,
+    'slurm': _slurm,
+    'mpi': _mpi,
+}

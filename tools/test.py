@@ -1,0 +1,88 @@
+"""Test a detector.
+
+python tools/test.py configs/free_anchor_r50_fpn_1x.py work_dirs/.../epoch_12.pth
+bash tools/dist_test.sh configs/free_anchor_r50_fpn_1x.py CHECKPOINT 8
+"""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Test a detector.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs (work_dirs/NAME_OF_CONFIG)')
+    parser.add_argument(
+        '--out', metavar='F.pkl', help='write all detections to this pickle file'
+    )
+    parser.add_argument('--show-dir', help='draw detections into this folder')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='set values of the config: model.test_cfg.score_thr=0.3',
+    )
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
+    )
+    # Some launchers pass it; the others set the environment variable.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def test(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from freeanchor.engine import ConfigError, load_config
+    from freeanchor.engine.command_line import build_runner, set_launch
+
+    cfg = load_config(args.config, args.cfg_options)
+    set_launch(cfg, args.launcher, args.work_dir)
+    if not Path(args.checkpoint).is_file():
+        raise ConfigError(f'no checkpoint {args.checkpoint}.')
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.out is not None:
+        dump_detections(cfg, args.out)
+    if args.show_dir is not None:
+        draw_detections(cfg, args.show_dir)
+    build_runner(cfg).test()
+
+
+def dump_detections(cfg: Any, path: str) -> None:
+    """Write the samples, with their detections, beside the evaluation."""
+    from freeanchor.engine import ConfigError
+
+    if not path.endswith(('.pkl', '.pickle')):
+        raise ConfigError(f'--out {path}: the file must end with .pkl.')
+    metrics = cfg.test_evaluator
+    metrics = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+    cfg.test_evaluator = [*metrics, dict(type='DumpResults', out_file_path=path)]
+
+
+def draw_detections(cfg: Any, folder: str) -> None:
+    """Let the visualization hook write a picture of each image to ``folder``."""
+    from freeanchor.engine import ConfigError
+
+    hook = cfg.default_hooks.get('visualization')
+    if hook is None:
+        raise ConfigError('--show-dir needs default_hooks.visualization in the config.')
+    hook.update(draw=True, show_dir=folder)
+
+
+def main() -> int:
+    args = parse_args()
+    # After the arguments: --help need not wait for torch.
+    from freeanchor.engine.command_line import run_tool
+
+    return run_tool(lambda: test(args))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
