@@ -39,10 +39,8 @@ def silence_known_warnings() -> None:
     warnings.filterwarnings(
         'ignore', r'`torch\.cuda\.amp\.GradScaler\(.*is deprecated', FutureWarning
     )
-    # torch says of every scheduler that MMEngine steps it itself.
-    warnings.filterwarnings(
-        'ignore', r'Detected call of `lr_scheduler\.step\(\)`', UserWarning
-    )
+    # MMEngine passes it to torch's wrapper of the model; it works the same.
+    warnings.filterwarnings('ignore', '`broadcast_buffers` is deprecated')
 
 
 def set_launch(cfg: Config, launcher: str, work_dir: str | None) -> None:

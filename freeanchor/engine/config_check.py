@@ -110,10 +110,7 @@ def _find(kind: Any, scope: str | None, path: str, registry: Registry | None) ->
     if scope not in (None, 'freeanchor', 'mmengine'):
         kind = f'{scope}.{kind}'
     if '.' in kind:  # of another project, or a class by its full path
-        try:
-            return (mmengine.MODELS if registry is None else registry).get(kind)
-        except Exception as error:
-            raise ConfigError(f'{path}.type: {kind!r} cannot be imported.') from error
+        return _imported(kind, path, mmengine.MODELS if registry is None else registry)
     everywhere = [vocabulary.registry_of(x) for x in _registry_names()]
     for candidate in [registry, *everywhere]:
         known = _known_types(candidate)
@@ -124,6 +121,16 @@ def _find(kind: Any, scope: str | None, path: str, registry: Registry | None) ->
     raise ConfigError(
         f'{path}.type: no {what} is called {kind!r}: {did_you_mean(kind, valid)}'
     )
+
+
+def _imported(kind: str, path: str, registry: Registry) -> Any:
+    try:
+        found = registry.get(kind)
+    except Exception:
+        found = None
+    if found is None:
+        raise ConfigError(f'{path}.type: {kind!r} cannot be imported.')
+    return found
 
 
 def _known_types(registry: Registry | None) -> dict[str, Any]:

@@ -106,6 +106,7 @@ EXTRA_ARGUMENTS = {
     'custom_hooks': {'priority'},
     'train_cfg': {'by_epoch'},
     'norm_cfg': {'requires_grad'},
+    'init_cfg': {'override'},
     'override': {'name'},
 }
 

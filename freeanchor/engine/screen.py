@@ -22,6 +22,10 @@ _FILE_ONLY = (
     'Distributed training is not used',
     'Exp name: ',
     'Checkpoints will be saved to',
+    # Said of MMEngine's own calls.
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'The prefix is not set in metric class DumpResults',
 )
 
 

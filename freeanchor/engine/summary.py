@@ -69,7 +69,7 @@ class SummaryHook(Hook):
     def _report(self, runner: Runner) -> None:
         if any(metrics for _, metrics in self._rows):
             runner.logger.info('\n' + '\n'.join(results_table(self._rows)))
-        runner.logger.info(block('Written to', places(runner)))
+        runner.logger.info(block(f'Written to {runner.work_dir}', places(runner)))
         self._rows = []
 
 
@@ -98,40 +98,47 @@ def schedule_lines(runner: Runner) -> list[tuple[str, str]]:
     """Batch, learning rate and length of the training that is about to start."""
     batch = StepBatch.of(runner.cfg, runner.world_size)
     optimizer = runner.optim_wrapper.optimizer
-    given = optimizer.defaults['lr']
-    scaled = (runner.auto_scale_lr or {}).get('enable')
-    rate = f'{type(optimizer).__name__}, learning rate {given * batch.factor:g}'
+    scaled = bool((runner.auto_scale_lr or {}).get('enable'))
+    start = f', resumed after {progress(runner)}' if runner.iter else ''
+    return [
+        ('batch', str(batch)),
+        ('optimizer', type(optimizer).__name__),
+        *rate_lines(optimizer.defaults['lr'], batch, scaled),
+        ('length', f'{_length(runner)}{start}'),
+    ]
+
+
+def rate_lines(rate: float, batch: StepBatch, scaled: bool) -> list[tuple[str, str]]:
+    """The learning rate, and whether it suits the images of a step."""
+    linear = f'{rate * batch.factor:g}'
+    if batch.factor == 1:
+        return [('lr', f'{rate:g}')]
     if scaled:
-        rate += f' ({given:g} for {batch.base} images, scaled to {batch.total})'
-    else:
-        rate = f'{type(optimizer).__name__}, learning rate {given:g}'
-    lines = [('batch', str(batch)), ('optimizer', rate)]
-    if batch.factor != 1 and not scaled:
-        lines.append(
-            (
-                'note',
-                f'the learning rate {given:g} is meant for {batch.base} images a '
-                f'step, here it is {batch.total}.\n{"":<14}Linear scaling would '
-                f'give {given * batch.factor:g}: --auto-scale-lr does that.',
-            )
-        )
-    start = f', from {progress(runner)} on' if runner.iter else ''
-    lines.append(('length', f'{_length(runner)}{start}'))
-    return lines
+        how = f'{rate:g} for {batch.base} images a step, scaled to {batch.total}'
+        return [('lr', f'{linear} ({how})')]
+    return [
+        ('lr', f'{rate:g}, meant for {batch.base} images a step, not {batch.total}:'),
+        ('', f'linear scaling would give {linear}, --auto-scale-lr does that'),
+    ]
 
 
 def _length(runner: Runner) -> str:
-    if hasattr(runner.train_loop, 'run_epoch'):
+    if _has_epochs(runner):
         steps = len(runner.train_dataloader)
-        return f'{runner.max_epochs} epochs of {steps} iterations'
+        epochs = 'epoch' if runner.max_epochs == 1 else 'epochs'
+        return f'{runner.max_epochs} {epochs} of {steps} iterations'
     return f'{runner.max_iters} iterations'
 
 
 def progress(runner: Runner) -> str:
     """How far training is, in epochs, or in iterations where there are none."""
-    if hasattr(runner.train_loop, 'run_epoch') and runner.max_epochs > 1:
+    if _has_epochs(runner):
         return f'epoch {runner.epoch}'
     return f'iteration {runner.iter}'
+
+
+def _has_epochs(runner: Runner) -> bool:
+    return hasattr(runner.train_loop, 'run_epoch')
 
 
 def results_table(rows: Sequence[tuple[str, dict[str, float]]]) -> list[str]:
@@ -149,16 +156,22 @@ def results_table(rows: Sequence[tuple[str, dict[str, float]]]) -> list[str]:
 
 
 def places(runner: Runner) -> list[tuple[str, str]]:
-    """What the run has written, and in which files."""
+    """What the run has written, and in which files of the work folder."""
     work, log = Path(runner.work_dir), Path(runner.log_dir)
+    pictures = {x.parent for kind in _PICTURES for x in log.rglob(kind)}
     found = [
-        ('log', [Path(runner.logger.log_file)]),
-        ('curves', sorted(log.glob('vis_data/*.json'))),
-        ('config', [work / Path(runner.cfg.filename or '-').name]),
-        ('checkpoints', sorted(work.glob('*.pth'))),
-        (
-            'pictures',
-            sorted({x.parent for kind in _PICTURES for x in log.rglob(kind)}),
-        ),
+        ('config', work.glob(Path(runner.cfg.filename or '').name or '*.py')),
+        ('log', log.glob('*.log')),
+        ('curves', log.glob('vis_data/scalars.json')),
+        ('checkpoints', work.glob('*.pth')),
+        ('pictures', pictures),
     ]
-    return [(name, str(path)) for name, paths in found for path in paths]
+    lines = []
+    for name, paths in found:
+        for i, path in enumerate(sorted(paths, key=_age)):
+            lines.append(('' if i else name, str(path.relative_to(work))))
+    return lines
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime

@@ -1,0 +1,87 @@
+import pytest
+from mmengine.config import Config
+
+from freeanchor.engine import ConfigError
+from freeanchor.engine.config_options import apply_options, parse_options, parse_value
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        ('1', 1),
+        ('1e-3', 1e-3),
+        ('-2', -2),
+        ('true', True),
+        ('False', False),
+        ('None', None),
+        ('[1,2]', [1, 2]),
+        ('1,2', [1, 2]),
+        ('(1,2)', (1, 2)),
+        ('[(1,2),(3,4)]', [(1, 2), (3, 4)]),
+        ("{'a': 1}", {'a': 1}),
+        ('[cat,hot dog]', ['cat', 'hot dog']),
+        ("'5'", '5'),
+    ],
+)
+def test_literals_become_values(text, value):
+    assert parse_value(text) == value
+    assert type(parse_value(text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    'text', ['/my data/x y', '007', 'nan', '__import__("os")', 'a,b', '', 'x=y']
+)
+def test_all_else_is_text_and_stays_as_it_is(text):
+    assert parse_value(text) == text
+
+
+def test_only_the_first_equals_sign_counts():
+    assert parse_options(['a.b=c=d']) == {'a.b': 'c=d'}
+
+
+def test_an_option_without_a_value_is_refused():
+    with pytest.raises(ConfigError, match='KEY=VALUE'):
+        parse_options(['resume'])
+
+
+@pytest.fixture
+def cfg():
+    return Config(
+        dict(
+            work_dir='w',
+            model=dict(test_cfg=dict(score_thr=0.05)),
+            train_dataloader=dict(dataset=dict(type='X', data_root='data/a/')),
+            param_scheduler=[dict(type='LinearLR', end=500)],
+        )
+    )
+
+
+def test_options_reach_nested_places_and_lists(cfg):
+    options = {
+        'model.test_cfg.score_thr': 0.3,
+        'param_scheduler.0.end': 5,
+        'resume': True,
+    }
+    apply_options(cfg, options, {})
+    assert cfg.model.test_cfg.score_thr == 0.3
+    assert cfg.param_scheduler[0].end == 5
+    assert cfg.resume is True
+
+
+@pytest.mark.parametrize(
+    ('key', 'meant'),
+    [
+        ('train_dataloder.batch_size', 'train_dataloader'),
+        ('resum', 'resume'),
+        ('model.test_cfg.scor_thr', 'score_thr'),
+        ('param_scheduler.3.end', 'is a list of 1'),
+    ],
+)
+def test_a_key_that_leads_nowhere_is_refused(cfg, key, meant):
+    with pytest.raises(ConfigError, match=meant):
+        apply_options(cfg, {key: 1}, {})
+
+
+def test_a_variable_of_the_file_is_too_late_to_set(cfg):
+    with pytest.raises(ConfigError, match=r'set train_dataloader\.dataset\.data_root'):
+        apply_options(cfg, {'data_root': '/x/'}, {'data_root': 'data/a/'})
