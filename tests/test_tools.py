@@ -394,3 +394,12 @@ def test_classes_of_head_and_data_must_agree(recipe, tmp_path):
     last = result.stdout.splitlines()[-1]
     assert last.startswith('error: model.bbox_head has num_classes=80')
     assert '2 classes' in last
+
+
+@pytest.mark.slow
+def test_of_several_processes_one_says_what_is_wrong(recipe, tmp_path):
+    options = ('--cfg-options', 'train_cfg.max_epoch=1')
+    command = ('bash', TOOLS / 'dist_train.sh', recipe, 2)
+    result = run(*command, *options, cwd=tmp_path)
+    assert result.returncode != 0
+    assert result.stdout.count("did you mean 'max_epochs'") == 1

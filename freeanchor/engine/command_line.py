@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmengine.registry import RUNNERS
 from .naming import ConfigError
 
 USER_ERROR = 2  # exit code
+_WAIT = 5  # seconds
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
@@ -27,8 +29,11 @@ def run_tool(job: Callable[[], Any]) -> int:
     try:
         job()
     except (ConfigError, FileNotFoundError) as error:
-        if not any(int(os.environ.get(x, '0')) for x in _RANKS):
-            print(f'error: {error}', file=sys.stderr)
+        if any(int(os.environ.get(x, '0')) for x in _RANKS):
+            # The launcher ends all processes after the first. Let that be
+            # process 0, which says the same; if it does not, say it here.
+            time.sleep(_WAIT)
+        print(f'error: {error}', file=sys.stderr)
         return USER_ERROR
     return 0
 
