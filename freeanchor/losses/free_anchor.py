@@ -157,7 +157,7 @@ class FreeAnchorLoss(DenseLoss):
         num_anchors, num_classes = overlaps.shape[1], predictions.logits[0].shape[2]
         place = (image * num_anchors + anchor) * num_classes + label
         place, row = place.unique(return_inverse=True)
-        best = probs.new_zeros(len(place))
+        best = torch.zeros_like(place, dtype=probs.dtype)
         best.scatter_reduce_(0, row, probs[object_, anchor], 'amax')
 
         anchor, label = place // num_classes, place % num_classes

@@ -48,7 +48,8 @@ class TimmBackbone(BaseModule):
         self.trunk = trunk
         self.out_channels = tuple(trunk.feature_info.channels())
         # Swin and its like return (B, H, W, C).
-        self._channels_last = str(getattr(trunk, 'output_fmt', 'NCHW')) == 'NHWC'
+        layout = getattr(trunk, 'output_fmt', 'NCHW')
+        self._channels_last = getattr(layout, 'value', layout) == 'NHWC'
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """``(B, 3, H, W)`` to one ``(B, C_i, H_i, W_i)`` per ``out_indices``."""
