@@ -1,20 +1,29 @@
 """What happens around training: configs, checkpoints, processes, logs."""
 
 from .amp import Bfloat16OptimWrapper, use_amp
+from .checkpoints import CheckpointHook
 from .class_check import ClassCheckHook
 from .config_files import load_config
+from .loading import read_checkpoint, weights_of
 from .naming import ConfigError
+from .pretrained import Pretrained
 from .runner import DetectionRunner
 from .screen import ProgressLoggerHook
 from .summary import SummaryHook
+from .weights import CheckpointError
 
 __all__ = [
     'Bfloat16OptimWrapper',
+    'CheckpointError',
+    'CheckpointHook',
     'ClassCheckHook',
     'ConfigError',
     'DetectionRunner',
+    'Pretrained',
     'ProgressLoggerHook',
     'SummaryHook',
     'load_config',
+    'read_checkpoint',
     'use_amp',
+    'weights_of',
 ]
