@@ -241,7 +241,7 @@ def test_training_goes_on_where_it_stopped(trained, recipe):
 @pytest.mark.slow
 def test_two_processes_train_and_test_without_a_gpu(recipe, tmp_path):
     command = ['bash', TOOLS / 'dist_train.sh', recipe, 2]
-    result = run(*command, '--work-dir=two', '--amp', cwd=tmp_path)
+    result = run(*command, '--work-dir=two', cwd=tmp_path)
     assert result.returncode == 0, result.stdout
     assert '2 processes x 2 images = 4 a step' in result.stdout
     assert result.stdout.count('Written to') == 1
@@ -306,10 +306,14 @@ def test_slurm_tests_a_checkpoint(srun, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_job_of_slurm_trains(srun, recipe, tmp_path):
+def test_a_job_of_slurm_trains_in_mixed_precision(srun, recipe, tmp_path):
+    # bfloat16 is slow on many CPUs: one iteration.
+    options = ('--amp', '--cfg-options', 'train_dataloader.num_batch_per_epoch=1')
     command = ('bash', TOOLS / 'slurm_train.sh', 'cpu', 'job', recipe, 'out')
-    result = run(*command, cwd=tmp_path, PATH=srun, ECHO_ONLY='', GPUS='1')
+    environ = dict(PATH=srun, ECHO_ONLY='', GPUS='1')
+    result = run(*command, *options, cwd=tmp_path, **environ)
     assert result.returncode == 0, result.stdout
+    assert 'Bfloat16OptimWrapper' in (tmp_path / 'out' / 'tiny.py').read_text()
     assert (tmp_path / 'out' / 'epoch_1.pth').is_file()
 
 
@@ -385,6 +389,14 @@ def test_a_missing_checkpoint_is_named(monkeypatch, capsys):
     code, error = call(monkeypatch, capsys, 'test.py', config, 'none.pth')
     assert code == 2
     assert 'no checkpoint none.pth' in error
+
+
+def test_a_value_that_a_class_refuses_is_one_line(recipe, tmp_path):
+    options = ('--cfg-options', 'model.backbone.depth=17')
+    result = tool('train.py', recipe, *options, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stdout.startswith('error: model: ')
+    assert result.stdout.count('\n') == 1
 
 
 def test_classes_of_head_and_data_must_agree(recipe, tmp_path):
