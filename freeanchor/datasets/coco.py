@@ -1,0 +1,241 @@
+"""Images and boxes of an annotation file in COCO's format."""
+
+import difflib
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from freeanchor.registry import DATASETS, TRANSFORMS
+
+from .coco_file import GET_COCO, CocoFile, read_coco
+
+# Of a box that shows less than this, in pixels, float32 leaves no width or height.
+_LEAST_VISIBLE = 0.01
+_OTHER_CLASS = 'of a class that is not in use'
+_FILTERS = ('filter_empty_gt', 'min_size')
+
+
+@DATASETS.register_module()
+class CocoDataset(BaseDataset):
+    """Boxes in COCO's format.
+
+    The label of a class is its place in ``metainfo['classes']``, whatever the
+    order of the file; without that, the file's categories in the file's order.
+    ``metainfo`` of the data set then holds ``classes`` (names) and ``cat_ids``
+    (the file's category id of each label).
+
+    Of each image ``get_data_info`` gives ``img_id``, ``img_path``, ``width``,
+    ``height`` and ``instances``. Each of these has ``bbox`` (xyxy in pixels, as
+    annotated, so it may reach over the image's edge until ``Resize`` cuts it),
+    ``bbox_label`` and ``ignore_flag``: 1 for crowds and annotations marked
+    ``ignore``, which are no objects and no background either.
+
+    Left out are boxes thinner than a pixel, with an area that is not above 0,
+    or outside the image, and those of other classes. One line of the log
+    counts them.
+
+    Args:
+        ann_file: The annotation file, relative to ``data_root``.
+        pipeline: Transforms, or their configs.
+        metainfo: ``dict(classes=('name', ...))`` picks and orders classes.
+        data_root: Folder of the data set.
+        data_prefix: ``dict(img_path=...)``, the images' folder, relative to
+            ``data_root``.
+        filter_cfg: ``filter_empty_gt=True`` drops images without an annotation
+            of the classes, ``min_size=32`` those with a shorter side under 32
+            pixels. Not applied in test mode.
+        test_mode: Keep every image.
+        kwargs: See :class:`mmengine.dataset.BaseDataset`.
+
+    Raises:
+        FileNotFoundError: The annotation file or the images' folder is missing.
+        ValueError: The file is malformed, a class is not in it, or no image
+            is left.
+    """
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        *,
+        pipeline: Sequence[dict | Callable] = (),
+        **kwargs: Any,
+    ) -> None:
+        # Built here, because MMEngine builds transforms in the default scope,
+        # and a script that makes a data set may not have set one.
+        transforms = [
+            TRANSFORMS.build(x) if isinstance(x, dict) else x for x in pipeline
+        ]
+        super().__init__(ann_file, pipeline=transforms, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Reads the annotation file, and fills in ``metainfo``."""
+        file = read_coco(self.ann_file, need_annotations=not self.test_mode)
+        folder = _image_folder(self.data_prefix)
+        classes = _choose_classes(
+            self._metainfo.get('classes'), file.categories, self.ann_file
+        )
+        id_of = {name: cat_id for cat_id, name in file.categories.items()}
+        cat_ids = [id_of[name] for name in classes]
+        self._metainfo.update(classes=classes, cat_ids=cat_ids)
+
+        label_of = {cat_id: label for label, cat_id in enumerate(cat_ids)}
+        dropped: dict[str, list] = defaultdict(list)
+        samples = [
+            _sample(image, file, label_of, folder, dropped) for image in file.images
+        ]
+        self._report(dropped)
+        return samples
+
+    def filter_data(self) -> list[dict]:
+        """Applies ``filter_cfg``, unless in test mode."""
+        filters = self.filter_cfg or {}
+        for key in filters:
+            if key not in _FILTERS:
+                raise ValueError(
+                    f"filter_cfg has no '{key}': it takes {' and '.join(_FILTERS)}"
+                )
+        if self.test_mode:
+            return self.data_list
+        min_size = filters.get('min_size', 0)
+        kept = [
+            x
+            for x in self.data_list
+            if min(x['width'], x['height']) >= min_size
+            and (x['annotated'] or not filters.get('filter_empty_gt', False))
+        ]
+        if not kept:
+            classes = ', '.join(self._metainfo['classes'])
+            raise ValueError(
+                f'{self.ann_file}: none of {len(self.data_list)} images can be trained '
+                f'on; filter_cfg={filters} asks for annotations of the classes '
+                f'({classes}) and a large enough image. Check the file, or change '
+                'filter_cfg'
+            )
+        return kept
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels of the objects of an image, for ``ClassBalancedDataset``."""
+        instances = self.get_data_info(idx)['instances']
+        return [x['bbox_label'] for x in instances if not x['ignore_flag']]
+
+    def _report(self, dropped: dict[str, list]) -> None:
+        """Say how many boxes were left out and why, and which are the first."""
+        if not dropped:
+            return
+        counts = []
+        for reason, ids in dropped.items():
+            first = ', '.join(map(str, ids[:3])) + (', ...' if len(ids) > 3 else '')
+            which = '' if reason == _OTHER_CLASS else f' (annotation {first})'
+            counts.append(f'{len(ids)} {reason}{which}')
+        harmless = set(dropped) == {_OTHER_CLASS}
+        print_log(
+            f'{self.ann_file}: boxes left out: {"; ".join(counts)}',
+            logger='current',
+            level=logging.INFO if harmless else logging.WARNING,
+        )
+
+
+def _image_folder(data_prefix: dict[str, str]) -> str:
+    if 'img_path' not in data_prefix:
+        raise ValueError(
+            f"data_prefix has the keys {sorted(data_prefix)} and not 'img_path': "
+            "write data_prefix=dict(img_path='folder of the images')"
+        )
+    folder = data_prefix['img_path']
+    if not os.path.isdir(folder or '.'):
+        raise FileNotFoundError(
+            f"there is no folder of images '{folder}' (looked from {os.getcwd()}): set "
+            f'data_root and data_prefix.img_path to where it is. {GET_COCO}'
+        )
+    return folder
+
+
+def _choose_classes(
+    configured: Sequence[str] | None, categories: dict[int, str], path: str
+) -> tuple[str, ...]:
+    """Names in the order of their labels, each checked against the file."""
+    known = list(categories.values())
+    classes = known if configured is None else configured
+    if isinstance(classes, str):
+        raise ValueError(
+            f'metainfo.classes is the text {classes!r}: write a tuple, '
+            f'metainfo=dict(classes=({classes!r},))'
+        )
+    for name in classes:
+        if name not in known:
+            raise ValueError(
+                f'metainfo.classes has {name!r}, which {path} does not have.'
+                f'{_nearest(name, known)} Its categories are: {", ".join(known)}'
+            )
+        if known.count(name) > 1:
+            ids = [i for i, category in categories.items() if category == name]
+            raise ValueError(
+                f'{path}: the categories {ids} are all named {name!r}; rename them, '
+                'or give their annotations one category id and remove the others'
+            )
+        if list(classes).count(name) > 1:
+            raise ValueError(f'metainfo.classes names {name!r} twice: remove one')
+    return tuple(classes)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    spelt = {x.lower(): x for x in known}
+    close = difflib.get_close_matches(str(name).lower(), list(spelt))
+    return f' Did you mean {" or ".join(repr(spelt[x]) for x in close)}?' * bool(close)
+
+
+def _sample(
+    image: dict,
+    file: CocoFile,
+    label_of: dict[int, int],
+    folder: str,
+    dropped: dict[str, list],
+) -> dict[str, Any]:
+    """What is known of one image; left-out annotation ids go to ``dropped``."""
+    annotations = file.annotations[image['id']]
+    instances = []
+    for annotation in annotations:
+        reason = _reason_to_drop(annotation, image, label_of)
+        if reason:
+            dropped[reason].append(annotation['id'])
+            continue
+        x, y, w, h = annotation['bbox']
+        ignored = annotation.get('iscrowd') or annotation.get('ignore')
+        instances.append(
+            dict(
+                bbox=[x, y, x + w, y + h],
+                bbox_label=label_of[annotation['category_id']],
+                ignore_flag=int(bool(ignored)),
+            )
+        )
+    return dict(
+        img_id=image['id'],
+        img_path=os.path.join(folder, image['file_name']),
+        width=image['width'],
+        height=image['height'],
+        annotated=any(x['category_id'] in label_of for x in annotations),
+        instances=instances,
+    )
+
+
+def _reason_to_drop(
+    annotation: dict, image: dict, label_of: dict[int, int]
+) -> str | None:
+    x, y, w, h = annotation['bbox']
+    area = annotation.get('area')
+    if annotation['category_id'] not in label_of:
+        return _OTHER_CLASS
+    if w < 1 or h < 1:
+        return 'thinner than a pixel'
+    if area is not None and area <= 0:
+        return 'with an area of 0'
+    visible_w = min(x + w, image['width']) - max(x, 0)
+    visible_h = min(y + h, image['height']) - max(y, 0)
+    if min(visible_w, visible_h) < _LEAST_VISIBLE:
+        return 'outside the image'
+    return None
