@@ -1,6 +1,7 @@
 """Read a checkpoint file without running anything that it holds."""
 
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from torch import Tensor
 from .stand_ins import STAND_INS, without_stand_ins
 from .weights import CheckpointError, fetch, published_url
 
+# What the unpickler says of a sound file that asks for more than data.
+_FORBIDDEN = re.compile(
+    r'GLOBAL \w\S*|.* (?:is|are) refused|.*call reduce.*|Can only.*'
+)
 _RESUMED_AS_CODE = 'config'  # MMEngine's resume runs meta['config'] as Python
 
 
@@ -76,27 +81,21 @@ def _read_pickle(path: Path, map_location: Any) -> Any:
 
 
 def _why(path: Path, error: Exception) -> str:
-    reason = _first_line(error)
+    text = str(error)
+    forbidden = _FORBIDDEN.search(text)
+    if isinstance(error, pickle.UnpicklingError) and forbidden:
+        return (
+            f'{path} was not loaded: it holds more than data, which could run code: '
+            f'{forbidden[0]}. Where the file is trusted, save its state_dict alone.'
+        )
     head = path.read_bytes()[:64].lstrip().lower()
     if head.startswith((b'<!doctype', b'<html', b'version https://git-lfs')):
         return f'{path} is a text file, not a checkpoint: download it again.'
-    if isinstance(error, pickle.UnpicklingError) and 'nsupported' in reason:
-        return (
-            f'{path} was not loaded: besides tensors it holds what could run code '
-            f'({reason}). Save only its state_dict to a new file, where it is trusted.'
-        )
     if head.startswith(b'pk') and not zipfile.is_zipfile(path):
         return f'{path} is damaged or cut off: the end of the file is missing.'
-    return f'{path} is damaged or no checkpoint: {reason}'
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error)
-    # torch's own text offers to load the file without protection.
-    if 'WeightsUnpickler error: ' in text:
-        text = text.split('WeightsUnpickler error: ', 1)[1]
-    line = text.strip().split('\n')[0].split(' was not an allowed global')[0]
-    return f'{type(error).__name__}: {line}' if line else type(error).__name__
+    # The unpickler's own words stand before or behind torch's advice.
+    reason = text.split('WeightsUnpickler error: ')[-1].strip().split('\n')[0]
+    return f'{path} is damaged or no checkpoint: {reason or type(error).__name__}'
 
 
 def _checked(checkpoint: Any, path: Path) -> dict[str, Any]:

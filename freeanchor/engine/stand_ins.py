@@ -20,7 +20,7 @@ class _DType:
     """``numpy.dtype`` of numbers and strings."""
 
     def __init__(self, code: str, align: bool = False, copy: bool = True) -> None:
-        if not _PLAIN_CODES.fullmatch(code):
+        if not _PLAIN_CODES.fullmatch(str(code)):
             raise pickle.UnpicklingError(f'numpy values of type {code!r} are refused')
         self.value = np.dtype(code)
 

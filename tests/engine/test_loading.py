@@ -1,0 +1,225 @@
+"""No checkpoint file runs code, and what is wrong with one is said with its name."""
+
+import builtins
+import os
+import pickle
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader, load_checkpoint
+from torch import nn
+
+from freeanchor.engine import CheckpointError, read_checkpoint, weights_of
+from freeanchor.engine.stand_ins import STAND_INS
+
+WEIGHTS = dict(weight=torch.ones(2, 2), bias=torch.zeros(2))
+
+
+class Call:
+    """Pickles as a call, which unpickling would make."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.reduced = (function, args)
+
+    def __reduce__(self) -> tuple:
+        return self.reduced
+
+
+class Held(Call):
+    """Pickles as an attribute of an object."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        super().__init__(getattr, owner, name)
+
+    def __call__(self) -> None:
+        raise AssertionError('only pickle asks whether this can be called')
+
+
+def attacks(marker: Path) -> dict[str, Any]:
+    code = f'open({str(marker)!r}, "w").close()'
+    imported = Call(builtins.__import__, 'os')
+    return {
+        'os.system': Call(os.system, f'touch {marker}'),
+        'eval': Call(eval, code),
+        'exec': Call(exec, code),
+        'open': Call(open, str(marker), 'w'),
+        'getattr of a class': Call(Held(Path, 'touch'), marker),
+        'getattr chain': Call(Held(imported, 'system'), f'touch {marker}'),
+        'getattr of an allowed class': Held(HistoryBuffer, '__init__'),
+        'getattr of a dict': Held({}, '__class__'),
+        'object array': np.array([Call(os.system, f'touch {marker}')], dtype=object),
+        'type of numpy': Call(np.dtype, [('x', 'O')]),
+    }
+
+
+def names() -> list[str]:
+    return list(attacks(Path('marker')))
+
+
+@pytest.mark.parametrize('format', ['zip', 'legacy', 'bare pickle'])
+@pytest.mark.parametrize('name', names())
+def test_an_attack_is_refused_with_the_name_of_the_file(name, format, tmp_path):
+    marker, path = tmp_path / 'marker', tmp_path / 'evil.pth'
+    checkpoint = dict(meta=dict(x=attacks(marker)[name]), state_dict=WEIGHTS)
+    if format == 'bare pickle':
+        del checkpoint['state_dict']
+        path.write_bytes(pickle.dumps(checkpoint, protocol=2))
+    else:
+        zipped = format == 'zip'
+        torch.save(checkpoint, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match=r'evil\.pth was not loaded'):
+        load_checkpoint(nn.Linear(2, 2), str(path))
+    assert not marker.exists()
+
+
+def test_the_switch_that_makes_torch_unsafe_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    marker, path = tmp_path / 'marker', tmp_path / 'evil.pth'
+    torch.save(dict(x=attacks(marker)['os.system'], state_dict=WEIGHTS), path)
+    with pytest.raises(CheckpointError):
+        CheckpointLoader.load_checkpoint(str(path))
+    assert not marker.exists()
+
+
+def test_text_that_resuming_would_run_as_python_is_dropped(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(meta=dict(config='x = 1', epoch=3), state_dict=WEIGHTS), path)
+    assert read_checkpoint(path)['meta'] == dict(epoch=3)
+
+
+def test_no_class_stays_allowed_after_loading(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(WEIGHTS, path)
+    read_checkpoint(path)
+    assert not set(STAND_INS) & set(torch.serialization.get_safe_globals())
+
+
+def test_what_mmengine_itself_saved_is_read(tmp_path):
+    history = HistoryBuffer([0.5, 0.25], [1, 2], 9)
+    meta = dict(
+        best=np.float64(0.125),
+        seen=np.int64(3),
+        name=np.str_('Zelle'),
+        grid=np.asfortranarray(np.arange(6, dtype='>i4').reshape(2, 3)),
+    )
+    hub = dict(log_scalars=OrderedDict(loss=history))
+    path = tmp_path / 'a.pth'
+    torch.save(dict(meta=meta, message_hub=hub, state_dict=WEIGHTS), path)
+
+    checkpoint = read_checkpoint(path)
+    read = checkpoint['meta']
+    assert (read['best'], read['seen'], read['name']) == (0.125, 3, 'Zelle')
+    np.testing.assert_array_equal(read['grid'], np.arange(6).reshape(2, 3))
+    again = checkpoint['message_hub']['log_scalars']['loss']
+    assert isinstance(again, HistoryBuffer)
+    assert (again.max_length, again.mean()) == (9, 0.25)
+    np.testing.assert_array_equal(again.data[0], [0.5, 0.25])
+
+
+def test_numpy_1_had_other_names_for_the_same(tmp_path):
+    path = tmp_path / 'a.pth'
+    meta = dict(best=np.float64(0.5), grid=np.arange(3))
+    checkpoint = dict(meta=meta, state_dict=WEIGHTS)
+    torch.save(checkpoint, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes().replace(b'cnumpy._core.', b'cnumpy.core.')
+    assert b'cnumpy.core.multiarray' in content
+    path.write_bytes(content)
+    read = read_checkpoint(path)['meta']
+    assert (read['best'], read['grid'].tolist()) == (0.5, [0, 1, 2])
+
+
+@pytest.mark.parametrize('end', ['.pth', '.safetensors'])
+def test_safetensors_hold_weights_as_well(tmp_path, end):
+    path = tmp_path / f'a{end}'
+    if end == '.pth':
+        torch.save(WEIGHTS, path)
+    else:
+        pytest.importorskip('safetensors.torch').save_file(WEIGHTS, path)
+    weights = weights_of(read_checkpoint(path))
+    assert torch.equal(weights['weight'], WEIGHTS['weight'])
+
+
+def test_without_safetensors_the_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'safetensors', None)
+    path = tmp_path / 'a.safetensors'
+    path.write_bytes(b'x')
+    with pytest.raises(CheckpointError, match='pip install safetensors'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'reason'),
+    [
+        ('a.pth', b'', 'is empty'),
+        ('a.pth', b'<!DOCTYPE html><html>404</html>', 'is a text file'),
+        ('a.pth', b'version https://git-lfs.github.com/spec/v1\n', 'is a text file'),
+        ('a.pth', b'\x00' * 100, 'is damaged or no checkpoint'),
+        ('a.pth', b'hello', 'is damaged or no checkpoint'),
+        ('a.safetensors', b'\xff' * 40, 'is damaged or cut off'),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, name, content, reason):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf'a\.\w+ {reason}'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize('share', [0.02, 0.5, 0.99])
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_file_that_was_cut_off_is_named(tmp_path, share, zipped):
+    path = tmp_path / 'a.pth'
+    weights = dict(weight=torch.randn(50, 50))
+    torch.save(weights, path, _use_new_zipfile_serialization=zipped)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r'a\.pth is damaged'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (torch.ones(2), 'holds a Tensor, not a dict'),
+        (dict(epoch=3, optimizer={}), 'holds no weights; its keys are: epoch, opt'),
+        (dict(state_dict={}), 'holds no weights'),
+    ],
+)
+def test_a_file_without_weights_is_named(tmp_path, content, reason):
+    path = tmp_path / 'a.pth'
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match=rf'a\.pth {reason}'):
+        read_checkpoint(path)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint file .*gone\.pth'):
+        read_checkpoint(tmp_path / 'gone.pth')
+    with pytest.raises(CheckpointError, match='is a folder'):
+        read_checkpoint(tmp_path)
+
+
+def test_weights_under_model_are_found(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(model=WEIGHTS, epoch=2), path)
+    assert set(weights_of(read_checkpoint(path))) == set(WEIGHTS)
+
+
+@pytest.mark.parametrize('scheme', ['s3', 'petrel', 'pavi', 'mmcls'])
+def test_schemes_that_would_load_elsewhere_are_refused(scheme):
+    with pytest.raises(CheckpointError, match=f'{scheme}:// is not supported'):
+        CheckpointLoader.load_checkpoint(f'{scheme}://bucket/a.pth')
+
+
+def test_loading_warns_of_nothing(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(WEIGHTS, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        read_checkpoint(path)
