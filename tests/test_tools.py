@@ -391,21 +391,23 @@ def test_a_missing_checkpoint_is_named(monkeypatch, capsys):
     assert 'no checkpoint none.pth' in error
 
 
-def test_a_value_that_a_class_refuses_is_one_line(recipe, tmp_path):
-    options = ('--cfg-options', 'model.backbone.depth=17')
-    result = tool('train.py', recipe, *options, cwd=tmp_path)
-    assert result.returncode == 2
-    assert result.stdout.startswith('error: model: ')
-    assert result.stdout.count('\n') == 1
+def test_a_value_that_a_class_refuses_is_one_line(
+    recipe, monkeypatch, capsys, tmp_path
+):
+    options = ('--cfg-options', 'model.backbone.depth=17', '--work-dir', tmp_path)
+    code, error = call(monkeypatch, capsys, 'train.py', recipe, *options)
+    assert code == 2
+    assert error.startswith('error: model: ')
+    assert error.count('\n') == 1
 
 
-def test_classes_of_head_and_data_must_agree(recipe, tmp_path):
-    options = ('--cfg-options', 'model.bbox_head.num_classes=80')
-    result = tool('train.py', recipe, *options, cwd=tmp_path)
-    assert result.returncode == 2
-    last = result.stdout.splitlines()[-1]
-    assert last.startswith('error: model.bbox_head has num_classes=80')
-    assert '2 classes' in last
+def test_classes_of_head_and_data_must_agree(recipe, monkeypatch, capsys, tmp_path):
+    head = 'model.bbox_head.num_classes=80'
+    options = ('--cfg-options', head, '--work-dir', tmp_path)
+    code, error = call(monkeypatch, capsys, 'train.py', recipe, *options)
+    assert code == 2
+    assert error.startswith('error: model.bbox_head has num_classes=80')
+    assert '2 classes' in error
 
 
 @pytest.mark.slow
