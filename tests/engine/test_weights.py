@@ -6,13 +6,18 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 import torch
+from mmengine.runner.checkpoint import get_external_models
 
 from freeanchor.engine import CheckpointError, weights
 from freeanchor.engine.weights import fetch, local_file, published_url
 
+# The fork onedl-mmengine has moved the files to a host of its own.
+HOST = urlparse(get_external_models()['resnext101_32x4d']).netloc
+OPENMMLAB = f'https://{HOST}'
 CONTENT = b'weights ' * 1000
 NAME = f'net-{hashlib.sha256(CONTENT).hexdigest()[:8]}.pth'
 
@@ -64,13 +69,11 @@ def server() -> Iterator[str]:
         ),
         (
             'open-mmlab://resnext101_32x4d',
-            'https://download.openmmlab.com/pretrain/third_party/'
-            'resnext101_32x4d-a5af3160.pth',
+            f'{OPENMMLAB}/pretrain/third_party/resnext101_32x4d-a5af3160.pth',
         ),
         (
             'open-mmlab://detectron2/resnet50_caffe',
-            'https://download.openmmlab.com/pretrain/third_party/'
-            'resnet50_msra-5891d200.pth',
+            f'{OPENMMLAB}/pretrain/third_party/resnet50_msra-5891d200.pth',
         ),
         ('https://example.org/a/net.pth?x=1', 'https://example.org/a/net.pth?x=1'),
     ],
