@@ -24,6 +24,9 @@ class AspectRatioBatchSampler(BatchSampler):
 
     sampler: Any  # one that has ``dataset``, as all of MMEngine's have
 
+    def __init__(self, sampler: Any, batch_size: int, drop_last: bool = False) -> None:
+        super().__init__(sampler, batch_size, drop_last)
+
     def __iter__(self) -> Iterator[list[int]]:
         portraits: list[int] = []
         landscapes: list[int] = []

@@ -44,13 +44,13 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
                 f"there is no image '{path}': compare data_prefix.img_path of the data "
                 "set and 'file_name' in the annotation file with the folder"
             ) from error
+        except OSError:  # no permission, a folder: these name the path themselves
+            raise
         except Exception as error:
-            # OpenCV has errors of its own, and MMCV asserts: neither is of a
-            # kind that could be named here.
+            # OpenCV raises errors of its own, and MMCV asserts.
             raise ValueError(
-                f"the image '{path}' cannot be read ({str(error).strip()}): it may be "
-                'cut short or no image at all; replace it, or remove it from the '
-                'annotation file'
+                f"the image '{path}' cannot be decoded: it may be cut short, or no "
+                'image at all; replace it, or remove it from the annotation file'
             ) from error
 
 

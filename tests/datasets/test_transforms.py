@@ -1,0 +1,131 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from freeanchor.datasets import CocoDataset
+from freeanchor.registry import TRANSFORMS
+
+from .coco_files import FLIP, LOAD, PACK, RESIZE, box, write
+
+# A box over the image's edge, a crowd, a box, in an image of 80 x 60
+BOXES = [box([70, 50, 20, 20]), box([0, 0, 40, 30], iscrowd=1), box([10, 20, 30, 40])]
+
+
+def sample(tmp_path, *pipeline: dict) -> dict:
+    return CocoDataset(**write(tmp_path, BOXES), pipeline=[*LOAD, *pipeline, PACK])[0]
+
+
+def test_a_sample_has_the_image_and_what_is_on_it(tmp_path):
+    packed = sample(tmp_path, RESIZE)
+    assert packed['inputs'].dtype == torch.uint8
+    assert packed['inputs'].shape == (3, 120, 160)
+    objects, ignored = (
+        packed['data_samples'].get(x) for x in ('gt_instances', 'ignored_instances')
+    )
+    # cut at the edge, in pixels of the resized image
+    assert objects.bboxes.tolist() == [[140, 100, 160, 120], [20, 40, 80, 120]]
+    assert ignored.bboxes.tolist() == [[0, 0, 80, 60]]
+    for found in (objects, ignored):
+        assert found.bboxes.dtype == torch.float32
+        assert found.labels.dtype == torch.int64
+
+
+def test_a_sample_knows_where_it_comes_from(tmp_path):
+    info = sample(tmp_path, RESIZE, FLIP)['data_samples'].metainfo
+    assert info == dict(
+        img_id=1,
+        img_path=str(tmp_path / '1.png'),
+        ori_shape=(60, 80),
+        img_shape=(120, 160),
+        scale_factor=(2.0, 2.0),
+        flip=True,
+        flip_direction='horizontal',
+    )
+
+
+def test_ignored_boxes_are_flipped_too(tmp_path):
+    found = sample(tmp_path, RESIZE, FLIP)['data_samples']
+    assert found.ignored_instances.bboxes.tolist() == [[80, 0, 160, 60]]
+    assert found.gt_instances.bboxes.tolist() == [
+        [0, 100, 20, 120],
+        [80, 40, 140, 120],
+    ]
+
+
+@pytest.mark.parametrize(
+    'resize',
+    [
+        dict(type='RandomResize', scale=[(80, 60), (320, 240)], keep_ratio=True),
+        dict(type='RandomChoiceResize', scales=[(80, 60), (320, 240)], keep_ratio=True),
+    ],
+)
+def test_boxes_follow_a_random_size(tmp_path, resize):
+    np.random.seed(0)
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=[*LOAD, resize, PACK])
+    widths = set()
+    for _ in range(8):
+        found = data[0]['data_samples']
+        factors = torch.tensor(found.scale_factor).repeat(2)
+        expected = torch.tensor([[70.0, 50, 80, 60], [10, 20, 40, 60]]) * factors
+        torch.testing.assert_close(found.gt_instances.bboxes, expected)
+        widths.add(found.img_shape[1])
+    assert len(widths) > 1
+
+
+def test_an_image_without_objects_has_empty_boxes(tmp_path):
+    pipeline = [*LOAD, RESIZE, FLIP, PACK]
+    found = CocoDataset(**write(tmp_path), pipeline=pipeline)[0]['data_samples']
+    for name in ('gt_instances', 'ignored_instances'):
+        assert found.get(name).bboxes.shape == (0, 4)
+        assert found.get(name).labels.shape == (0,)
+
+
+def test_a_pipeline_without_annotations_packs_none(tmp_path):
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=[LOAD[0], RESIZE, PACK])
+    assert 'gt_instances' not in data[0]['data_samples']
+
+
+def test_a_missing_image_is_named(tmp_path):
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=LOAD)
+    (tmp_path / '1.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r"no image '.*1\.png'"):
+        data[0]
+
+
+@pytest.mark.parametrize('content', [b'', b'<html>gone</html>', None])
+def test_an_image_that_does_not_decode_is_named(tmp_path, content):
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=LOAD)
+    path = tmp_path / '1.png'
+    path.write_bytes(path.read_bytes()[:20] if content is None else content)
+    with pytest.raises(ValueError, match=r"'.*1\.png' cannot be decoded"):
+        data[0]
+
+
+def test_an_image_of_another_size_than_annotated_is_refused(tmp_path):
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=LOAD)
+    cv2.imwrite(str(tmp_path / '1.png'), np.zeros((80, 60, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'1\.png.* 60 x 80 pixels.* for 80 x 60'):
+        data[0]
+
+
+def test_a_transform_that_forgets_the_flags_is_found_out(tmp_path):
+    def drop_first(results: dict) -> dict:
+        results['gt_bboxes'] = results['gt_bboxes'][1:]
+        return results
+
+    files = write(tmp_path, BOXES)
+    data = CocoDataset(**files, pipeline=[*LOAD, drop_first, PACK])
+    with pytest.raises(ValueError, match=r'1\.png.*2 boxes but 3 labels and 3 ignore'):
+        data[0]
+
+
+def test_what_is_noted_on_a_sample_can_be_chosen(tmp_path):
+    pack = dict(type='PackDetInputs', meta_keys=('img_id', 'scale'))
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=[LOAD[0], RESIZE, pack])
+    assert data[0]['data_samples'].metainfo == dict(img_id=1, scale=(160, 120))
+
+
+@pytest.mark.parametrize('name', ['LoadImageFromFile', 'LoadAnnotations'])
+def test_configs_that_name_mmcv_steps_get_ours(name):
+    assert TRANSFORMS.get(name).__module__ == 'freeanchor.datasets.transforms'
