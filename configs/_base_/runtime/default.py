@@ -27,7 +27,7 @@ env_cfg = dict(
 randomness = dict(seed=0)
 
 # Text and JSON lines. For TensorBoard add dict(type='TensorboardVisBackend').
-visualizer = dict(type='DetVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'
 
