@@ -2,7 +2,6 @@
 
 import pickle
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +87,14 @@ def _why(path: Path, error: Exception) -> str:
             f'{path} was not loaded: it holds more than data, which could run code: '
             f'{forbidden[0]}. Where the file is trusted, save its state_dict alone.'
         )
-    head = path.read_bytes()[:64].lstrip().lower()
+    with path.open('rb') as file:
+        head = file.read(64).lstrip().lower()
     if head.startswith((b'<!doctype', b'<html', b'version https://git-lfs')):
         return f'{path} is a text file, not a checkpoint: download it again.'
-    if head.startswith(b'pk') and not zipfile.is_zipfile(path):
-        return f'{path} is damaged or cut off: the end of the file is missing.'
     # The unpickler's own words stand before or behind torch's advice.
-    reason = text.split('WeightsUnpickler error: ')[-1].strip().split('\n')[0]
+    reason = (
+        text.split('WeightsUnpickler error: ')[-1].strip().split('\n')[0].split('. ')[0]
+    )
     return f'{path} is damaged or no checkpoint: {reason or type(error).__name__}'
 
 

@@ -3,6 +3,7 @@
 import builtins
 import os
 import pickle
+import random
 import warnings
 from collections import OrderedDict
 from pathlib import Path
@@ -181,6 +182,26 @@ def test_a_file_that_was_cut_off_is_named(tmp_path, share, zipped):
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(CheckpointError, match=r'a\.pth is damaged'):
         read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings('ignore:Detected pickle protocol')
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_flipped_bit_is_either_harmless_or_named(tmp_path, zipped):
+    path, chance = tmp_path / 'a.pth', random.Random(0)
+    checkpoint = dict(meta=dict(epoch=1), state_dict=WEIGHTS)
+    torch.save(checkpoint, path, _use_new_zipfile_serialization=zipped)
+    sound = path.read_bytes()
+    refused = 0
+    for _ in range(200):
+        content = bytearray(sound)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        try:
+            read_checkpoint(path)
+        except CheckpointError as error:
+            assert str(path) in str(error)  # noqa: PT017
+            refused += 1
+    assert refused
 
 
 @pytest.mark.parametrize(
