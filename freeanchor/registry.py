@@ -41,6 +41,8 @@ TRANSFORMS = _child('transform', mmengine.TRANSFORMS, 'datasets')
 METRICS = _child('metric', mmengine.METRICS, 'evaluation')
 HOOKS = _child('hook', mmengine.HOOKS, 'engine', 'visualization')
 VISUALIZERS = _child('visualizer', mmengine.VISUALIZERS, 'visualization')
+OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine.OPTIM_WRAPPERS, 'engine')
+RUNNERS = _child('runner', mmengine.RUNNERS, 'engine')
 
 # MMEngine warns of every kind of object that a scope has no registry for. These
 # hold nothing of ours; a project's own optimizer or loop may be put in them.
@@ -51,8 +53,6 @@ MODEL_WRAPPERS = _child('model wrapper', mmengine.MODEL_WRAPPERS)
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     'optimizer wrapper constructor', mmengine.OPTIM_WRAPPER_CONSTRUCTORS
 )
-OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine.OPTIM_WRAPPERS)
 OPTIMIZERS = _child('optimizer', mmengine.OPTIMIZERS)
 PARAM_SCHEDULERS = _child('parameter scheduler', mmengine.PARAM_SCHEDULERS)
-RUNNERS = _child('runner', mmengine.RUNNERS)
 VISBACKENDS = _child('visualization backend', mmengine.VISBACKENDS)

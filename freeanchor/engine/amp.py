@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
+
+from freeanchor.registry import OPTIM_WRAPPERS
 
 from .naming import ConfigError
 

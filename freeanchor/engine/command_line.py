@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
+
+from freeanchor.registry import RUNNERS
 
 from .naming import ConfigError
 

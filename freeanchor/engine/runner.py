@@ -8,10 +8,11 @@ from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
+
+from freeanchor.registry import RUNNERS
 
 from .batch import StepBatch
 from .distributed import model_wrapper, prepare_processes, start_without_gpu

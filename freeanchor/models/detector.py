@@ -1,5 +1,7 @@
 """A detector: backbone, neck and head in a row, and what it is trained for."""
 
+import inspect
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -43,7 +45,7 @@ class SingleStageDetector(BaseModel):
         self.neck = MODELS.build(neck)
         self.bbox_head = MODELS.build(bbox_head)
         self.loss = MODELS.build(loss)
-        self.test_cfg = test_cfg
+        self.test_cfg = _checked(test_cfg)
 
     def forward(
         self,
@@ -99,3 +101,13 @@ class SingleStageDetector(BaseModel):
         w_scale, h_scale = sample.scale_factor
         scale = boxes.new_tensor([w_scale, h_scale, w_scale, h_scale])
         return InstanceData(bboxes=boxes / scale, scores=scores, labels=labels)
+
+
+def _checked(test_cfg: dict) -> dict:
+    valid = set(inspect.signature(select_detections).parameters)
+    valid -= {'levels', 'coder', 'image_size'}
+    for key in test_cfg:
+        if key not in valid:
+            near = get_close_matches(key, valid, n=1) or [', '.join(sorted(valid))]
+            raise ValueError(f'test_cfg has no {key!r}; did you mean {near[0]}?')
+    return test_cfg

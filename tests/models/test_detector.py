@@ -144,3 +144,8 @@ def test_our_classes_are_found_whatever_the_default_scope_is() -> None:
         warnings.simplefilter('ignore')
         model = small_detector()
     assert type(model.backbone) is ResNet
+
+
+def test_a_mistyped_key_of_test_cfg_gets_the_nearest() -> None:
+    with pytest.raises(ValueError, match="no 'score_thrr'; did you mean score_thr"):
+        small_detector(test_cfg=dict(score_thrr=0.1))
