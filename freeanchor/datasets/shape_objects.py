@@ -43,8 +43,8 @@ def direction(rng: RandomState) -> ndarray:
 
 
 def _rod(rng: RandomState, centre: ndarray) -> Figure:
-    half = _rod_direction(rng) * between(rng, 12, 44)
-    return capsule(centre - half, centre + half, between(rng, 2, 4))
+    half = _rod_direction(rng) * between(rng, 16, 48)
+    return capsule(centre - half, centre + half, between(rng, 2.5, 4.5))
 
 
 def _rod_direction(rng: RandomState) -> ndarray:
@@ -59,29 +59,29 @@ def _rod_direction(rng: RandomState) -> ndarray:
 def _elbow(rng: RandomState, corner: ndarray) -> Figure:
     """Two arms at a right angle: much of the box, its centre too, is empty."""
     along = direction(rng)
-    radius = between(rng, 2, 4.5)
-    one = corner + along * between(rng, 12, 40)
-    other = corner + turn(along) * between(rng, 12, 40)
+    radius = between(rng, 2.5, 4.5)
+    one = corner + along * between(rng, 18, 44)
+    other = corner + turn(along) * between(rng, 18, 44)
     return union(capsule(corner, one, radius), capsule(corner, other, radius))
 
 
 def _disc(rng: RandomState, centre: ndarray) -> Figure:
-    return disc(centre, between(rng, 5, 24))
+    return disc(centre, between(rng, 8, 24))
 
 
 def _ring(rng: RandomState, centre: ndarray) -> Figure:
-    radius = between(rng, 7, 26)
-    return ring(centre, radius, between(rng, 2.5, 4 + radius / 5))
+    radius = between(rng, 10, 28)
+    return ring(centre, radius, between(rng, 3, 4 + radius / 4))
 
 
 def _brick(rng: RandomState, centre: ndarray) -> Figure:
     """A rectangle, from square to four times as long as wide."""
-    long = between(rng, 7, 32)
+    long = between(rng, 10, 32)
     return rectangle(centre, direction(rng), long, long / between(rng, 1, 4))
 
 
 def _triangle(rng: RandomState, centre: ndarray) -> Figure:
-    height = direction(rng) * between(rng, 8, 30)
+    height = direction(rng) * between(rng, 11, 32)
     return triangle(centre, height, width=between(rng, 0.4, 0.9))
 
 
@@ -89,8 +89,8 @@ def _triangle(rng: RandomState, centre: ndarray) -> Figure:
 
 
 def _bundle_of_rods(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
-    along, radius = _rod_direction(rng), between(rng, 2, 4)
-    length, step = between(rng, 14, 36), between(rng, 2.5, 5) * radius
+    along, radius = _rod_direction(rng), between(rng, 2.5, 4)
+    length, step = between(rng, 18, 40), between(rng, 2.5, 5) * radius
     for i in range(rng.randint(3, 6)):
         middle = centre + turn(along) * step * i + along * between(rng, -8, 8)
         half = (along + turn(along) * between(rng, -0.12, 0.12)) * length
@@ -98,26 +98,26 @@ def _bundle_of_rods(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
 
 
 def _nest_of_elbows(rng: RandomState, corner: ndarray) -> Iterator[Figure]:
-    along, radius = direction(rng), between(rng, 2, 3.5)
+    along, radius = direction(rng), between(rng, 2.5, 4)
     for i in range(rng.randint(2, 4)):
         at = corner + (along + turn(along)) * radius * 4 * i
         yield union(
-            capsule(at, at + along * between(rng, 16, 36), radius),
-            capsule(at, at + turn(along) * between(rng, 16, 36), radius),
+            capsule(at, at + along * between(rng, 20, 40), radius),
+            capsule(at, at + turn(along) * between(rng, 20, 40), radius),
         )
 
 
 def _heap_of_discs(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
-    radius = between(rng, 5, 13)
+    radius = between(rng, 8, 15)
     for _ in range(rng.randint(4, 10)):
         yield disc(centre, radius)
-        grown = between(rng, 5, 13)
+        grown = between(rng, 8, 15)
         centre = centre + direction(rng) * (radius + grown) * between(rng, 0.75, 1)
         radius = grown
 
 
 def _chain_of_rings(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
-    radius, along = between(rng, 8, 15), direction(rng)
+    radius, along = between(rng, 10, 18), direction(rng)
     for _ in range(rng.randint(3, 6)):
         yield ring(centre, radius, 4)
         along = along + 0.4 * direction(rng)
@@ -126,7 +126,7 @@ def _chain_of_rings(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
 
 def _wall_of_bricks(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
     along = direction(rng)
-    long, short = between(rng, 7, 15), between(rng, 4, 7)
+    long, short = between(rng, 9, 17), between(rng, 6, 9)
     for row in range(rng.randint(2, 4)):
         for column in range(rng.randint(2, 4)):
             shift = along * long * (2 * column + row % 2) * 1.03
@@ -136,9 +136,9 @@ def _wall_of_bricks(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
 
 def _flock_of_triangles(rng: RandomState, centre: ndarray) -> Iterator[Figure]:
     for _ in range(rng.randint(3, 6)):
-        height = direction(rng) * between(rng, 8, 16)
+        height = direction(rng) * between(rng, 12, 19)
         yield triangle(centre, height, width=between(rng, 0.5, 0.9))
-        centre = centre + direction(rng) * between(rng, 12, 22)
+        centre = centre + direction(rng) * between(rng, 18, 30)
 
 
 # In the order of CLASSES.

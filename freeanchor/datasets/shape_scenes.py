@@ -22,8 +22,19 @@ from .shape_figures import (
 from .shape_objects import CLASSES, GROUPS, SINGLES, between, direction, point
 
 SIZES = ((128, 96), (96, 128))  # (W, H), landscape and portrait
+PALETTE = np.array(  # BGR, in the order of CLASSES
+    [
+        [60, 205, 230],
+        [220, 130, 60],
+        [60, 60, 215],
+        [90, 190, 70],
+        [60, 130, 200],
+        [200, 80, 190],
+    ],
+    dtype=float,
+)
 MIN_SEEN = 0.4
-MIN_AREA = 24
+MIN_AREA = 48
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ def draw_scene(rng: RandomState) -> tuple[ndarray, list[Drawn]]:
     size = np.array([width, height])
     canvas = Canvas(_background(rng, height, width), MIN_SEEN, MIN_AREA)
     for _ in range(rng.randint(2, 6)):
-        canvas.paint(_distractor(rng, size), _colour(rng))
+        canvas.paint(_distractor(rng, size), _any_colour(rng))
 
     crowds, figures, labels = [], [], []
     if rng.randint(16):  # else a picture without objects
@@ -57,7 +68,7 @@ def draw_scene(rng: RandomState) -> tuple[ndarray, list[Drawn]]:
                 figures.append(figure)
                 labels.append(label)
     for _ in range(rng.randint(0, 3)):
-        canvas.paint(_stroke(rng, size), _colour(rng))
+        canvas.paint(_stroke(rng, size), _any_colour(rng))
 
     drawn = [
         Drawn(label, canvas.clip(figure.hull), area)
@@ -69,9 +80,9 @@ def draw_scene(rng: RandomState) -> tuple[ndarray, list[Drawn]]:
 def _objects(rng: RandomState, size: ndarray) -> Iterator[tuple[int, Figure, ndarray]]:
     """Groups of one kind and colour, and single objects, in random order."""
     for _ in range(rng.randint(2, 5)):
-        colour = _colour(rng)
         # The first class, the rod, is drawn twice as often as each other one.
         label = max(rng.randint(-1, len(CLASSES)), 0)
+        colour = _colour(rng, label)
         if rng.randint(2):
             yield label, SINGLES[label](rng, point(rng, size)), colour
             continue
@@ -83,7 +94,7 @@ def _objects(rng: RandomState, size: ndarray) -> Iterator[tuple[int, Figure, nda
 
 
 def _distractor(rng: RandomState, size: ndarray) -> Figure:
-    centre, radius = point(rng, size), between(rng, 8, 18)
+    centre, radius = point(rng, size), between(rng, 10, 20)
     kind = rng.randint(4)
     if kind == 0:
         return arc(centre, radius, between(rng, 2.5, 6), direction(rng))
@@ -114,7 +125,7 @@ def _stroke(rng: RandomState, size: ndarray) -> Figure:
 def _paint_gravel(rng: RandomState, canvas: Canvas, size: ndarray) -> Drawn:
     """Tiny discs, too many to box one by one: a crowd region."""
     corner = point(rng, size - 32)
-    colour = _colour(rng)
+    colour = _any_colour(rng)
     stones = [
         disc(corner + point(rng, np.array([32, 32])), between(rng, 1.5, 2.5))
         for _ in range(rng.randint(14, 24))
@@ -128,12 +139,17 @@ def _paint_gravel(rng: RandomState, canvas: Canvas, size: ndarray) -> Drawn:
 
 def _background(rng: RandomState, height: int, width: int) -> ndarray:
     """``(H, W, 3)``: two colours mixed by smooth noise, coarse and fine."""
-    dark, bright = [rng.randint(20, 180) + rng.randint(-40, 41, 3) for _ in range(2)]
+    dark, bright = [rng.randint(30, 170) + rng.randint(-25, 26, 3) for _ in range(2)]
     mix = 0.65 * smooth_noise(rng, height, width, 40) + 0.35 * smooth_noise(
         rng, height, width, 7
     )
     return dark + (bright - dark) * mix[..., None]
 
 
-def _colour(rng: RandomState) -> ndarray:
-    return rng.randint(30, 256, 3).astype(float)
+def _colour(rng: RandomState, label: int) -> ndarray:
+    """Near the colour of a class; distractors share them, so shape decides."""
+    return (PALETTE[label] + rng.randint(-40, 41, 3)).clip(0, 255)
+
+
+def _any_colour(rng: RandomState) -> ndarray:
+    return _colour(rng, rng.randint(len(CLASSES)))

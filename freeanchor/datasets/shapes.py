@@ -3,12 +3,14 @@
 Six classes: rods, elbows, discs, rings, bricks and triangles, alone and in
 groups (bundles of parallel rods, nested elbows, touching discs, interlocked
 rings, walls of bricks), on textured ground among crosses, arcs, hexagons and
-scribbles that are no objects. Shapes cover each other, but at least 40 % of
-each object stays in sight; a box is the whole shape's, clipped to the picture.
-A few pictures hold no object, a few a crowd region of gravel.
+scribbles that are no objects. A class has a colour of its own, which the
+distractors have too: shape decides. Shapes cover each other, but at least 40 %
+of each object stays in sight; a box is the whole shape's, clipped to the
+picture. A few pictures hold no object, a few a crowd region of gravel. Pictures
+are 128 x 96 or 96 x 128, so that a CPU learns them in minutes.
 
 What it is: a stage for FreeAnchor's claim, which is about slender and crowded
-objects. About one box in six is over three times as long as wide, as many
+objects. About one box in five is over three times as long as wide, as many
 overlap another by more than 0.3, and rods, elbows and rings fill little of
 their boxes. Ordinary objects are the majority.
 
