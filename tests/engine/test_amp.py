@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from freeanchor.engine import ConfigError, use_amp
@@ -16,9 +17,9 @@ def config(**wrapper):
 
 def test_the_forward_pass_runs_in_bfloat16_and_the_weights_stay_float32():
     model = nn.Linear(4, 2)
-    wrapper = build_optim_wrapper(
-        model, dict(type='Bfloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
-    )
+    settings = dict(type='Bfloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+    with DefaultScope.overwrite_default_scope('freeanchor'):
+        wrapper = build_optim_wrapper(model, settings)
     before = model.weight.detach().clone()
     with wrapper.optim_context(model):
         out = model(torch.ones(1, 4))

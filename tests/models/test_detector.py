@@ -8,7 +8,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from freeanchor.boxes import AnchorGenerator, DeltaBoxCoder
+from freeanchor.boxes import DeltaBoxCoder
 from freeanchor.models import ResNet
 from freeanchor.registry import MODELS
 from freeanchor.structures import DensePredictions, Objects, Regions
@@ -96,6 +96,7 @@ def test_losses_under_autocast_are_float32_and_near(
         assert value.item() == pytest.approx(exact[name].item(), rel=0.1, abs=1e-4)
 
 
+@pytest.mark.skipif(torch.__version__ < '2.7', reason='fake CUDA needs a driver here')
 @pytest.mark.parametrize('loss', LOSSES)
 def test_no_operation_of_a_loss_is_unsafe_under_cuda_autocast(loss: dict) -> None:
     """CUDA's autocast refuses some operations that the CPU's lets pass.
@@ -105,10 +106,10 @@ def test_no_operation_of_a_loss_is_unsafe_under_cuda_autocast(loss: dict) -> Non
     objective = MODELS.build(loss)
     shapes = ShapeEnv(allow_dynamic_output_shape_ops=True)
     with FakeTensorMode(shape_env=shapes), _cuda_autocast():
-        half = torch.rand(4, device='cuda', dtype=torch.float16)
+        half = torch.zeros(4, device='cuda', dtype=torch.float16)
         with pytest.raises(RuntimeError, match='unsafe to autocast'):
             nn.functional.binary_cross_entropy(half, half)
-        anchors = AnchorGenerator([32]).to('cuda')([(2, 2)])
+        anchors = (torch.zeros(36, 4, device='cuda'),)
         logits = torch.zeros(1, 36, 3, device='cuda', dtype=torch.float16)
         deltas = torch.zeros(1, 36, 4, device='cuda', dtype=torch.float16)
         row = torch.zeros(1, device='cuda', dtype=torch.long)

@@ -47,6 +47,14 @@ def test_out_indices_choose_the_maps() -> None:
     assert [x.shape[1:] for x in maps] == [(128, 8, 8), (512, 2, 2)]
 
 
+def test_stages_that_nothing_reads_are_left_out() -> None:
+    trunk = ResNet(18, out_indices=(0, 1))
+    sum(x.sum() for x in trunk(IMAGES)).backward()
+    trained = [p for p in trunk.parameters() if p.requires_grad]
+    assert all(p.grad is not None for p in trained)
+    assert not any(k.startswith('layer3') for k in trunk.state_dict())
+
+
 def test_caffe_style_strides_in_the_first_convolution() -> None:
     block = ResNet(50, style='caffe').layer2[0]
     assert (block.conv1.stride, block.conv2.stride) == ((2, 2), (1, 1))

@@ -17,6 +17,8 @@ LAYOUTS = {
     152: (resnet.Bottleneck, (3, 8, 36, 3)),
 }
 
+STAGES = ('layer1', 'layer2', 'layer3', 'layer4')
+
 
 @MODELS.register_module()
 class ResNet(BaseModule):
@@ -25,6 +27,7 @@ class ResNet(BaseModule):
     Args:
         depth: Number of layers: 18, 34, 50, 101 or 152.
         out_indices: Stages whose output is returned, 0 to 3, of stride 4 to 32.
+            Those after the last are left out.
         frozen_stages: The stem and this many stages are not trained; -1 to
             train all.
         norm_eval: Keep batch normalisation at its running statistics.
@@ -53,6 +56,8 @@ class ResNet(BaseModule):
         block, layers = LAYOUTS[depth]
         trunk = resnet.ResNet(block, layers, groups=groups, width_per_group=base_width)
         del trunk.avgpool, trunk.fc
+        for stage in range(max(out_indices) + 1, len(STAGES)):
+            delattr(trunk, STAGES[stage])  # nothing reads it, nothing would train it
         for name, child in trunk.named_children():
             self.add_module(name, child)
         if style == 'caffe':
@@ -60,9 +65,8 @@ class ResNet(BaseModule):
 
         self.out_indices = tuple(out_indices)
         self.norm_eval = norm_eval
-        stages = [self.layer1, self.layer2, self.layer3, self.layer4]
         self._frozen = (
-            [self.conv1, self.bn1, *stages[:frozen_stages]]
+            [self.conv1, self.bn1, *self._stages()[:frozen_stages]]
             if frozen_stages >= 0
             else []
         )
@@ -76,7 +80,7 @@ class ResNet(BaseModule):
         """``(B, 3, H, W)`` to one ``(B, C_i, H_i, W_i)`` per ``out_indices``."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         outs = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+        for stage in self._stages():
             x = stage(x)
             outs.append(x)
         return tuple(outs[i] for i in self.out_indices)
@@ -89,6 +93,9 @@ class ResNet(BaseModule):
             for norm in self._norms():
                 norm.eval()
         return self
+
+    def _stages(self) -> list[nn.Module]:
+        return [getattr(self, name) for name in STAGES if hasattr(self, name)]
 
     def _norms(self) -> list[nn.Module]:
         return [x for x in self.modules() if isinstance(x, nn.BatchNorm2d)]
