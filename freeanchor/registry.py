@@ -42,7 +42,10 @@ METRICS = _child('metric', mmengine.METRICS, 'evaluation')
 HOOKS = _child('hook', mmengine.HOOKS, 'engine', 'visualization')
 VISUALIZERS = _child('visualizer', mmengine.VISUALIZERS, 'visualization')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine.OPTIM_WRAPPERS, 'engine')
-RUNNERS = _child('runner', mmengine.RUNNERS, 'engine')
+# A runner sets the default scope for good, which our build() would take back.
+RUNNERS = mmengine.Registry(
+    'runner', scope=SCOPE, parent=mmengine.RUNNERS, locations=['freeanchor.engine']
+)
 
 # MMEngine warns of every kind of object that a scope has no registry for. These
 # hold nothing of ours; a project's own optimizer or loop may be put in them.

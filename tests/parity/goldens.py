@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-
 OWN = Path(__file__).parents[1] / 'goldens'
 
 
