@@ -44,4 +44,6 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 auto_scale_lr = dict(base_batch_size=4)
-default_hooks = dict(logger=dict(interval=25))
+default_hooks = dict(
+    logger=dict(interval=25), visualization=dict(num_images=16, score_thr=0.5)
+)
