@@ -48,14 +48,15 @@ class DensePredictions:
         result is float32 or wider.
         """
         image, anchor, label = torch.broadcast_tensors(image, anchor, label)
-        start, found = 0, torch.zeros((), device=anchor.device)
+        wide = torch.promote_types(self.logits[0].dtype, torch.float32)
+        start, found = 0, torch.zeros_like(anchor, dtype=wide)
         for logits in self.logits:
             end = start + logits.shape[1]
             # Every level answers and the right one is kept: no index has to
             # leave the device, and the loss of an empty batch stays connected.
             here = logits[image, (anchor - start).clamp(0, end - start - 1), label]
             inside = (anchor >= start) & (anchor < end)
-            found = torch.where(inside, here, found)
+            found = torch.where(inside, here.to(wide), found)
             start = end
         return found
 

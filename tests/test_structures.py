@@ -42,6 +42,13 @@ def test_logits_are_found_on_their_level() -> None:
     )
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
+def test_logits_are_found_in_float32_or_wider(dtype: torch.dtype) -> None:
+    place = torch.tensor([0]), torch.tensor([0]), torch.tensor([0])
+    found = predictions(dtype=dtype).logits_at(*place)
+    assert found.dtype == torch.promote_types(dtype, torch.float32)
+
+
 def test_logits_that_were_not_asked_for_get_no_gradient() -> None:
     batch = predictions()
     place = torch.tensor([1]), torch.tensor([3]), torch.tensor([2])

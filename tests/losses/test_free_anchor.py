@@ -101,20 +101,25 @@ def _grads(terms: dict, leaves: tuple) -> torch.Tensor:
     )
 
 
-def test_half_precision_logits_are_read_in_float32() -> None:
-    batch = predictions(logit=7.0)
-    half = DensePredictions(
-        tuple(x.detach().bfloat16() for x in batch.logits),
-        batch.deltas,
-        batch.anchors,
-        batch.coder,
-    )
-    for term in FreeAnchorLoss()(half, objects(*SCENE)).values():
-        assert term.dtype == torch.float32
-    assert_close(
-        FreeAnchorLoss()(half, objects(*SCENE)),
-        FreeAnchorLoss()(batch, objects(*SCENE)),
-    )
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_logits_are_read_in_float32(dtype: torch.dtype) -> None:
+    batch = near_truth(torch.float32)
+    assert len(FreeAnchorLoss().matches(batch, objects(*SCENE)).prob) > 20
+
+    def terms_and_gradients(logits: list[torch.Tensor]) -> tuple:
+        given = DensePredictions(
+            tuple(logits), batch.deltas, batch.anchors, batch.coder
+        )
+        terms = FreeAnchorLoss()(given, objects(*SCENE))
+        return terms, torch.autograd.grad(sum(terms.values()), logits)
+
+    half = [x.detach().to(dtype).requires_grad_() for x in batch.logits]
+    same = [x.detach().float().requires_grad_() for x in half]
+    terms, grads = terms_and_gradients(half)
+    exact_terms, exact_grads = terms_and_gradients(same)
+    assert_close(terms, exact_terms, rtol=1e-6, atol=0)
+    for grad, exact in zip(grads, exact_grads):
+        assert_close(grad, exact.to(dtype))
 
 
 def test_background_in_a_crowd_costs_nothing_once_masked() -> None:
