@@ -92,11 +92,12 @@ def table(runs: dict[str, dict[str, list[dict]]], versions: dict[str, str]) -> s
     lines = [
         '# MMDetection and ours, trained side by side',
         '',
-        'FreeAnchor R-18, the same weights, pictures and recipe; total loss after '
-        'each step and the relative difference. `python benchmarks/trajectory.py`.',
+        'FreeAnchor R-18, the same weights, pictures and recipe; total loss of each '
+        'step and the relative difference. '
+        '`python benchmarks/trajectory.py --peer FOLDER`, as its docstring says.',
         '',
         'In float64 the two are one run. In float32 rounding alone parts them after '
-        'a few steps: so it does two runs of MMDetection on one and two threads.',
+        'a few steps.',
         '',
         ', '.join(f'{k} {v}' for k, v in versions.items()),
         '',

@@ -37,7 +37,8 @@ PYTHON=$_venv/bin/python
 export PYTHON
 
 # What was installed is noted, so that a second call needs no network.
-_wanted=$(cat "$_root/pyproject.toml" "$_root/setup.py" | cksum | tr -d ' ')
+_wanted=$( (echo "$_root" && cat "$_root/pyproject.toml" "$_root/setup.py") |
+    cksum | tr -d ' ')
 _stamp=$_venv/.freeanchor-${_extra:-run}-$_wanted
 if [ ! -f "$_stamp" ]; then
     echo "Installing FreeAnchor${_extra:+ with what \"$_extra\" needs} (torch is large)"

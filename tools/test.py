@@ -30,23 +30,24 @@ def parse_args() -> argparse.Namespace:
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
     )
     # Some launchers pass it; the others set the environment variable.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument('--local_rank', '--local-rank', type=int)
     args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.local_rank is not None:
+        os.environ['LOCAL_RANK'] = str(args.local_rank)
     return args
 
 
 def test(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from freeanchor.engine import ConfigError, load_config
-    from freeanchor.engine.command_line import build_runner, set_launch
+    from freeanchor.engine import load_config
+    from freeanchor.engine.command_line import (
+        build_runner,
+        checked_checkpoint,
+        set_launch,
+    )
 
     cfg = load_config(args.config, args.cfg_options)
     set_launch(cfg, args.launcher, args.work_dir)
-    if not Path(args.checkpoint).is_file():
-        raise ConfigError(f'no checkpoint {args.checkpoint}.')
-    cfg.load_from = args.checkpoint
+    cfg.load_from = checked_checkpoint(args.checkpoint)
     cfg.resume = False
     if args.out is not None:
         dump_detections(cfg, args.out)

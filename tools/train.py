@@ -44,9 +44,10 @@ def parse_args() -> argparse.Namespace:
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none'
     )
     # Some launchers pass it; the others set the environment variable.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument('--local_rank', '--local-rank', type=int)
     args = parser.parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.local_rank is not None:
+        os.environ['LOCAL_RANK'] = str(args.local_rank)
     return args
 
 
@@ -72,22 +73,14 @@ def train(args: argparse.Namespace) -> None:
 
 def set_resume(cfg: Any, checkpoint: str) -> None:
     """Make ``cfg`` go on from ``checkpoint``; ``'auto'`` is the newest one."""
-    from pathlib import Path
-
-    from freeanchor.engine import ConfigError
+    from freeanchor.engine.command_line import checked_checkpoint, newest_checkpoint
 
     cfg.resume = True
-    if checkpoint == 'auto':
-        cfg.load_from = None
-        if not any(Path(cfg.work_dir).glob('*.pth')):
-            raise ConfigError(
-                f'--resume: no checkpoint (*.pth) in {cfg.work_dir}. To start from '
-                'the beginning leave --resume out.'
-            )
-    else:
-        cfg.load_from = checkpoint
-        if not Path(checkpoint).is_file():
-            raise ConfigError(f'--resume: no checkpoint {checkpoint}.')
+    cfg.load_from = (
+        newest_checkpoint(cfg.work_dir)
+        if checkpoint == 'auto'
+        else checked_checkpoint(checkpoint)
+    )
 
 
 def main() -> int:

@@ -10,18 +10,17 @@ def max_iou_assign(
     ious: Tensor,
     pos_iou: float = 0.5,
     neg_iou: float = 0.4,
-    keep_best: bool = True,
 ) -> Tensor:
     """Give every anchor an object, or the background, or neither.
 
-    From RetinaNet, https://arxiv.org/abs/1708.02002, section 4.
+    Each object also gets the anchors that overlap it most, however little; of
+    two objects the later takes the anchor. From RetinaNet,
+    https://arxiv.org/abs/1708.02002, section 4, and MMDetection.
 
     Args:
         ious: ``(G, A)`` overlaps of the objects and anchors of one image.
         pos_iou: An anchor with an overlap of at least this takes its object.
         neg_iou: An anchor whose best overlap is below this is background.
-        keep_best: Also give each object the anchors that overlap it most,
-            however little. Of two objects the later takes the anchor.
 
     Returns:
         ``(A,)`` int64, each anchor's object, or ``BACKGROUND`` or ``IGNORED``.
@@ -33,9 +32,7 @@ def max_iou_assign(
     best_iou, assigned = ious.max(dim=0)
     assigned[best_iou < pos_iou] = IGNORED
     assigned[best_iou < neg_iou] = BACKGROUND
-    if keep_best:
-        is_best = (ious == ious.amax(dim=1, keepdim=True)) & (ious > 0)
-        rank = torch.arange(1, num_objects + 1, device=ious.device)[:, None]
-        last = (is_best * rank).amax(dim=0)  # 0 where best of no object
-        assigned = assigned.where(last == 0, last - 1)
-    return assigned
+    is_best = (ious == ious.amax(dim=1, keepdim=True)) & (ious > 0)
+    rank = torch.arange(1, num_objects + 1, device=ious.device)[:, None]
+    last = (is_best * rank).amax(dim=0)  # 0 where best of no object
+    return assigned.where(last == 0, last - 1)

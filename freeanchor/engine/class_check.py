@@ -34,13 +34,13 @@ def _compare(model: Any, dataset: Any) -> None:
         return
     if is_model_wrapper(model):
         model = model.module
-    for name, module in model.named_modules():
-        num_classes = getattr(module, 'num_classes', None)
-        if num_classes not in (None, len(classes)):
-            names = ', '.join(classes[:5]) + (', ...' if len(classes) > 5 else '')
-            raise ConfigError(
-                f'model.{name} has num_classes={num_classes}, but the data set '
-                f'{getattr(dataset, "ann_file", "")} has {len(classes)} classes '
-                f'({names}): set model.{name}.num_classes={len(classes)}, or name '
-                'the classes to use in metainfo.classes of the data set.'
-            )
+    # Not the trunk: one of timm keeps the number of its ImageNet classes.
+    num_classes = getattr(getattr(model, 'bbox_head', None), 'num_classes', None)
+    if num_classes not in (None, len(classes)):
+        names = ', '.join(classes[:5]) + (', ...' if len(classes) > 5 else '')
+        raise ConfigError(
+            f'model.bbox_head has num_classes={num_classes}, but the data set '
+            f'{getattr(dataset, "ann_file", "")} has {len(classes)} classes '
+            f'({names}): set model.bbox_head.num_classes={len(classes)}, or name '
+            'the classes to use in metainfo.classes of the data set.'
+        )

@@ -66,3 +66,33 @@ def build_runner(cfg: Config) -> Any:
     """The config's runner; ours unless ``runner_type`` names another."""
     cfg.setdefault('runner_type', 'DetectionRunner')
     return RUNNERS.build(cfg)
+
+
+def checked_checkpoint(name: str) -> str:
+    """``name``, if it is a file or is to be downloaded (``https://``, ...).
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    if '://' not in name and not Path(name).is_file():
+        raise ConfigError(f'there is no checkpoint {name}.')
+    return name
+
+
+def newest_checkpoint(work_dir: str) -> str:
+    """The checkpoint of the last epoch (or iteration) in a work folder.
+
+    By the number in its name: a note of the last one, as MMEngine leaves it,
+    names the folder where it was written, and copies have other times.
+
+    Raises:
+        ConfigError: The folder has none.
+    """
+    for kind in ('epoch', 'iter'):
+        found = list(Path(work_dir).glob(f'{kind}_*.pth'))
+        if found:
+            return str(max(found, key=lambda path: int(path.stem.split('_')[-1])))
+    raise ConfigError(
+        f'--resume: no checkpoint (epoch_*.pth or iter_*.pth) in {work_dir}. To start '
+        'from the beginning leave --resume out.'
+    )

@@ -143,7 +143,8 @@ def _has_epochs(runner: Runner) -> bool:
 
 def results_table(rows: Sequence[tuple[str, dict[str, float]]]) -> list[str]:
     """One line per evaluation, the best of the first column marked."""
-    names = [x for x in rows[-1][1] if 'mAP' in x] or list(rows[-1][1])
+    last = [metrics for _, metrics in rows if metrics][-1]
+    names = [x for x in last if 'mAP' in x] or list(last)
     names = names[:_COLUMNS]
     heads = [x.rsplit('/', 1)[-1] for x in names]
     best = max(row.get(names[0], -1) for _, row in rows)

@@ -98,7 +98,7 @@ class SingleStageDetector(BaseModel):
             sample.img_shape[:2],
             **self.test_cfg,
         )
-        w_scale, h_scale = sample.scale_factor
+        w_scale, h_scale = sample.get('scale_factor', (1.0, 1.0))
         scale = boxes.new_tensor([w_scale, h_scale, w_scale, h_scale])
         return InstanceData(bboxes=boxes / scale, scores=scores, labels=labels)
 

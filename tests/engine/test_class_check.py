@@ -53,3 +53,10 @@ def test_equal_numbers_pass():
 
 def test_data_that_names_no_classes_passes():
     ClassCheckHook().before_test(runner(80, train=None))
+
+
+def test_a_trunk_may_have_classes_of_its_own():
+    loop = runner(2)
+    loop.model.backbone = nn.Module()
+    loop.model.backbone.num_classes = 1000
+    ClassCheckHook().before_train(loop)

@@ -87,6 +87,13 @@ def test_norm_eval_keeps_running_statistics() -> None:
     assert trunk.layer4.training
 
 
+def test_synchronised_norms_stay_at_their_running_statistics() -> None:
+    trunk = nn.SyncBatchNorm.convert_sync_batchnorm(ResNet(18)).train()
+    norms = [x for x in trunk.modules() if isinstance(x, nn.SyncBatchNorm)]
+    assert len(norms) == 20
+    assert not any(x.training for x in norms)
+
+
 def test_the_affine_part_of_norms_may_be_frozen() -> None:
     trunk = ResNet(18, frozen_stages=-1, norm_requires_grad=False)
     norms = [x for x in trunk.modules() if isinstance(x, nn.BatchNorm2d)]

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models import resnet
 
 from freeanchor.registry import MODELS
@@ -65,12 +66,8 @@ class ResNet(BaseModule):
 
         self.out_indices = tuple(out_indices)
         self.norm_eval = norm_eval
-        self._frozen = (
-            [self.conv1, self.bn1, *self._stages()[:frozen_stages]]
-            if frozen_stages >= 0
-            else []
-        )
-        for module in self._frozen:
+        self.frozen_stages = frozen_stages
+        for module in self._frozen():
             module.requires_grad_(False)
         if not norm_requires_grad:
             for norm in self._norms():
@@ -87,7 +84,7 @@ class ResNet(BaseModule):
 
     def train(self, mode: bool = True) -> 'ResNet':
         super().train(mode)
-        for module in self._frozen:
+        for module in self._frozen():
             module.eval()
         if self.norm_eval:
             for norm in self._norms():
@@ -97,8 +94,14 @@ class ResNet(BaseModule):
     def _stages(self) -> list[nn.Module]:
         return [getattr(self, name) for name in STAGES if hasattr(self, name)]
 
+    def _frozen(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        return [self.conv1, self.bn1, *self._stages()[: self.frozen_stages]]
+
     def _norms(self) -> list[nn.Module]:
-        return [x for x in self.modules() if isinstance(x, nn.BatchNorm2d)]
+        # SyncBatchNorm, which a runner may put in their place, is no BatchNorm2d.
+        return [x for x in self.modules() if isinstance(x, _BatchNorm)]
 
 
 @MODELS.register_module()
