@@ -353,7 +353,7 @@ def test_help_does_not_wait_for_torch(name, tmp_path):
         (['--cfg-options', 'optim_wrapper.optimizer.lrr=1'], "did you mean 'lr'"),
         (['--cfg-options', 'model.loss.type=FreeAnchorLos'], "'FreeAnchorLoss'"),
         (['--cfg-options', 'data_root=/x'], 'train_dataloader.dataset.data_root'),
-        (['--resume'], 'no checkpoint (*.pth)'),
+        (['--resume'], 'no checkpoint (epoch_*.pth or iter_*.pth)'),
         (['--resume', 'nowhere.pth'], 'nowhere.pth'),
         (['--launcher', 'pytorch'], 'dist_train.sh'),
         (
