@@ -18,3 +18,4 @@ model = dict(
         beta=0.11,
     ),
 )
+optim_wrapper = dict(optimizer=dict(lr=0.002))
