@@ -12,4 +12,3 @@ model = dict(
     bbox_head=dict(bbox_coder=dict(stds=[0.1, 0.1, 0.2, 0.2])),
     loss=dict(_delete_=True, type='FreeAnchorLoss'),  # with the paper's settings
 )
-optim_wrapper = dict(optimizer=dict(lr=0.002))

@@ -1,8 +1,7 @@
 """RetinaNet, the quick start's baseline: ResNet-18 from scratch on generated shapes.
 
-The twin of free_anchor_r18_fpn_shapes.py: all is equal but the loss, the scale of its
-box deltas and the learning rate, the better of 0.001 and 0.002 for each; at 0.002 this
-one does not train.
+The twin of free_anchor_r18_fpn_shapes.py: all is equal but the loss and the scale of
+its box deltas.
 
     python tools/train.py configs/retinanet_r18_fpn_shapes.py
 """
