@@ -1,4 +1,4 @@
-"""pycocotools, quiet, and fed from Python objects instead of files."""
+"""Boxes in COCO's format: read from a file, or made from arrays."""
 
 import contextlib
 import io
@@ -8,8 +8,13 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+
+from .coco_backends import Annotations
+
+# Columns of a detection: x, y, width, height in pixels, score, label.
+WIDTH = 6
 
 
 def read_truth(path: str) -> COCO:
@@ -42,11 +47,11 @@ def read_truth(path: str) -> COCO:
                 "COCO's format"
             )
     annotations = [_completed(path, x) for x in data.get('annotations', [])]
-    return indexed(data['images'], data['categories'], annotations)
+    return _indexed(data['images'], data['categories'], annotations)
 
 
-def indexed(images: list, categories: list, annotations: list[dict]) -> COCO:
-    """Ground truth or detections as COCOeval takes them; numbers them from 1."""
+def _indexed(images: list, categories: list, annotations: list[dict]) -> COCO:
+    """Ground truth as pycocotools holds it."""
     for number, annotation in enumerate(annotations, 1):
         annotation['id'] = number
     coco = COCO()
@@ -66,30 +71,64 @@ def count_objects(truth: COCO, image_ids: Iterable[Hashable]) -> Counter[int]:
     )
 
 
-def evaluate(
-    truth: COCO, detections: list[dict[str, Any]], image_ids: list, cat_ids: list[int]
-) -> COCOeval:
-    """COCO's evaluation of boxes on some images and categories.
+class Numbering:
+    """Places, from 1, of the images and categories that are evaluated.
+
+    Both are in ascending order of their ids, as COCOeval has them: where
+    scores are equal, the order of images decides.
 
     Args:
-        truth: Ground truth.
-        detections: In COCO's result format: ``image_id``, ``category_id``,
-            ``bbox`` (x, y, width, height in pixels) and ``score``; may be empty.
         image_ids: Images that count.
-        cat_ids: Categories that count. COCOeval sorts them.
+        cat_ids: Category id of each label.
     """
-    for detection in detections:
-        width, height = detection['bbox'][2:]
-        detection.update(area=width * height, iscrowd=0)
-    found = indexed(truth.dataset['images'], truth.dataset['categories'], detections)
-    evaluator = COCOeval(truth, found, 'bbox')
-    evaluator.params.imgIds = list(image_ids)
-    evaluator.params.catIds = list(cat_ids)
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
-    return evaluator
+
+    def __init__(self, image_ids: Iterable[int | str], cat_ids: list[int]) -> None:
+        # A file may have numbers and strings, which do not compare.
+        images = sorted(set(image_ids), key=lambda x: (isinstance(x, str), x))
+        self.images = {image_id: i for i, image_id in enumerate(images, 1)}
+        self.categories = {x: i for i, x in enumerate(sorted(set(cat_ids)), 1)}
+        self.of_label = np.array([self.categories[x] for x in cat_ids], dtype=int)
+
+    def truth(self, truth: COCO) -> Annotations:
+        """The objects of these images and categories."""
+        found = [
+            dict(
+                image_id=self.images[x['image_id']],
+                category_id=self.categories[x['category_id']],
+                bbox=x['bbox'],
+                area=x['area'],
+                iscrowd=x['iscrowd'],
+            )
+            for x in truth.dataset['annotations']
+            if x['image_id'] in self.images and x['category_id'] in self.categories
+        ]
+        return Annotations(found, len(self.images), len(self.categories))
+
+    def detections(self, results: dict[int | str, np.ndarray]) -> Annotations:
+        """The detections ``(n, WIDTH)`` of each image."""
+        image = [self.images[image_id] for image_id in results]
+        rows = np.concatenate([*results.values(), np.zeros((0, WIDTH))])
+        columns = (
+            np.repeat(image, [len(x) for x in results.values()]),
+            self.of_label[rows[:, 5].astype(int)],
+            rows[:, :4],
+            rows[:, 2] * rows[:, 3],
+            rows[:, 4],
+        )
+        found = [
+            dict(
+                image_id=image_id,
+                category_id=category_id,
+                bbox=box,
+                area=area,
+                score=score,
+                iscrowd=0,
+            )
+            for image_id, category_id, box, area, score in zip(
+                *(column.tolist() for column in columns)
+            )
+        ]
+        return Annotations(found, len(self.images), len(self.categories))
 
 
 def _completed(path: str, annotation: dict[str, Any]) -> dict[str, Any]:

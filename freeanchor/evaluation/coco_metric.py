@@ -1,4 +1,4 @@
-"""COCO's average precision of boxes, computed by pycocotools."""
+"""COCO's average precision of boxes."""
 
 import difflib
 import json
@@ -6,14 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
+from torch import Tensor
 
 from freeanchor.registry import METRICS
 
-from .coco_api import count_objects, evaluate, read_truth
+from .coco_api import WIDTH, Numbering, count_objects, read_truth
+from .coco_backends import BACKENDS, checked_backend
 from .coco_results import class_table, of_category, overall, overall_table
+from .gather import gather_results
 
 
 @METRICS.register_module()
@@ -38,12 +43,18 @@ class CocoMetric(BaseMetric):
         format_only: Write that file and compute nothing: for test images whose
             annotations are not public.
         classwise: Also give a table and the AP of each class.
-        kwargs: See :class:`mmengine.evaluator.BaseMetric`.
+        backend: Who computes: ``'pycocotools'``, the reference, or
+            ``'faster_coco_eval'``, several times faster with the same numbers
+            (``pip install "freeanchor[fast-eval]"``). By default the second
+            where it is installed, else the first.
+        prefix: What stands before the name of each number.
 
     Raises:
         FileNotFoundError: There is no such file.
+        ImportError: The backend is not installed.
         ValueError: The file has no object to find, or its categories are not
-            those of the data set that is evaluated.
+            those of the data set that is evaluated; or there is no such
+            backend.
     """
 
     default_prefix = 'coco'
@@ -54,9 +65,10 @@ class CocoMetric(BaseMetric):
         outfile_prefix: str | None = None,
         format_only: bool = False,
         classwise: bool = False,
-        **kwargs: Any,
+        backend: str | None = None,
+        prefix: str | None = None,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(prefix=prefix)
         if format_only and outfile_prefix is None:
             raise ValueError(
                 'CocoMetric(format_only=True) writes detections to a file: say where '
@@ -66,6 +78,7 @@ class CocoMetric(BaseMetric):
         self.outfile_prefix = outfile_prefix
         self.format_only = format_only
         self.classwise = classwise
+        self.backend = checked_backend(backend)
         self._truth = read_truth(ann_file)
         if not (format_only or self._truth.anns):
             raise ValueError(
@@ -87,27 +100,31 @@ class CocoMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Notes the detections of a batch, boxes xyxy in original pixels."""
-        for sample in data_samples:
-            found = sample['pred_instances']
-            top_left, bottom_right = found['bboxes'].cpu().double().split(2, dim=1)
-            self.results.append(
-                (
-                    sample['img_id'],
-                    # As COCO writes boxes: x, y, width, height.
-                    torch.cat([top_left, bottom_right - top_left], dim=1).numpy(),
-                    found['scores'].cpu().numpy(),
-                    found['labels'].cpu().numpy(),
-                )
-            )
+        found = [_in_one(sample['pred_instances']) for sample in data_samples]
+        # One copy from the device, however many images.
+        rows = torch.cat(found).cpu().double().numpy()
+        rows[:, 2:4] -= rows[:, :2]  # as COCO writes boxes: x, y, width, height
+        ends = np.cumsum([len(x) for x in found])[:-1]
+        ids = [sample['img_id'] for sample in data_samples]
+        self.results.extend(zip(ids, np.split(rows, ends)))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The numbers, from what all processes noted; the same on each."""
+        results = gather_results(self.results, WIDTH)
+        self.results.clear()
+        numbers: list = [None]
+        if is_main_process():
+            named = self.compute_metrics(results)
+            numbers = [{f'{self.prefix}/{k}': v for k, v in named.items()}]
+        broadcast_object_list(numbers)
+        return numbers[0]
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """The numbers, from what all processes noted."""
-        # Samplers repeat images to give every process as many; one counts.
-        by_image = {image_id: rest for image_id, *rest in results}
+        """The numbers, from the id and the detections of each image."""
+        by_image = dict(results)
         self._check_images(by_image)
-        detections = list(self._detections(by_image))
         if self.outfile_prefix is not None:
-            self._write(detections)
+            self._write(by_image)
         if self.format_only:
             return {}
 
@@ -119,22 +136,25 @@ class CocoMetric(BaseMetric):
                 f'no object of the classes {", ".join(num_objects)}'
             )
             return {}
-        return self._compare(detections, by_image, num_objects)
+        return self._compare(by_image, num_objects)
 
     def _compare(
-        self, detections: list[dict], by_image: dict, num_objects: dict[str, int]
+        self, by_image: dict[int | str, np.ndarray], num_objects: dict[str, int]
     ) -> dict[str, float]:
         log = MMLogger.get_current_instance()
-        cat_ids = [cat_id for _, cat_id in self._categories()]
-        evaluator = evaluate(self._truth, detections, list(by_image), cat_ids)
-        numbers = overall(evaluator)
+        numbering = Numbering(by_image, [cat_id for _, cat_id in self._categories()])
+        curves = BACKENDS[self.backend](
+            numbering.truth(self._truth), numbering.detections(by_image)
+        )
+        numbers = overall(curves)
         log.info(
             f'Boxes of {len(by_image)} images (of {len(self._truth.imgs)} in '
-            f'{self.ann_file}), in %:\n{overall_table(numbers)}'
+            f'{self.ann_file}; {self.backend}), in %:\n{overall_table(numbers)}'
         )
         if self.classwise:
             rows = {
-                x: of_category(evaluator, cat_id) for x, cat_id in self._categories()
+                name: of_category(curves, numbering.categories[cat_id] - 1)
+                for name, cat_id in self._categories()
             }
             log.info(f'By class, in %:\n{class_table(rows, num_objects)}')
             numbers |= {f'{name}_precision': row[0] for name, row in rows.items()}
@@ -171,25 +191,34 @@ class CocoMetric(BaseMetric):
                     'list it: give the metric the ann_file of the data set'
                 )
 
-    def _detections(self, by_image: dict) -> Iterator[dict]:
+    def _write(self, by_image: dict[int | str, np.ndarray]) -> None:
         cat_ids = [cat_id for _, cat_id in self._categories()]
-        for image_id, (boxes, scores, labels) in by_image.items():
-            rows = zip(boxes.tolist(), scores.tolist(), labels.tolist())
-            for box, score, label in rows:
-                yield dict(
-                    image_id=image_id,
-                    category_id=cat_ids[label],
-                    bbox=box,
-                    score=score,
-                )
-
-    def _write(self, detections: list[dict]) -> None:
+        detections = [
+            dict(
+                image_id=image_id,
+                category_id=cat_ids[int(label)],
+                bbox=box,
+                score=score,
+            )
+            for image_id, rows in by_image.items()
+            for *box, score, label in rows.tolist()
+        ]
         path = Path(f'{self.outfile_prefix}.bbox.json')
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(detections))
         MMLogger.get_current_instance().info(
             f'{len(detections)} detections written to {path}'
         )
+
+
+def _in_one(found: Any) -> Tensor:
+    """Boxes, scores and labels side by side, ``(n, WIDTH)``, on their device."""
+    boxes, scores, labels = found['bboxes'], found['scores'], found['labels']
+    # Half precision could not hold a label above 256.
+    wide = torch.promote_types(boxes.dtype, scores.dtype)
+    wide = torch.promote_types(wide, torch.float32)
+    parts = [boxes, scores[:, None], labels[:, None]]
+    return torch.cat([part.to(wide) for part in parts], dim=1)
 
 
 def _meaning(cat_id: int, name: str, names: dict[int, str]) -> str:

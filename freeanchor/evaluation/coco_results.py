@@ -1,12 +1,13 @@
-"""What COCOeval found, as named numbers and as tables to read."""
+"""Precision and recall as named numbers and as tables to read."""
 
 from collections.abc import Iterable, Sequence
 from math import isnan, nan
 
 import numpy as np
-from pycocotools.cocoeval import COCOeval
 
-# COCO's twelve numbers, in the order of COCOeval.stats.
+from .coco_backends import Curves
+
+# COCO's twelve numbers, in COCO's order.
 STATS = (
     'bbox_mAP',
     'bbox_mAP_50',
@@ -26,27 +27,23 @@ RECALLS = ('AR@1', 'AR@10', 'AR@100', 'ARs', 'ARm', 'ARl')
 
 _IOU_50, _IOU_75 = 0, 5  # places of these thresholds
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)  # places of these areas
-_MOST = -1  # the place of 100 detections an image
+_ONE, _TEN, _MOST = range(3)  # places of 1, 10, 100 detections an image
 
 
-def overall(evaluator: COCOeval) -> dict[str, float]:
+def overall(curves: Curves) -> dict[str, float]:
     """The numbers of ``STATS``; NaN where there was nothing to find."""
-    stats = evaluator.stats.tolist()
-    return {name: value if value > -1 else nan for name, value in zip(STATS, stats)}
-
-
-def of_category(evaluator: COCOeval, cat_id: int) -> list[float]:
-    """The ``PRECISIONS`` of one category; NaN where there was nothing to find."""
-    # COCOeval sorts the ids: they are not in the order of labels.
-    place = list(evaluator.params.catIds).index(cat_id)
-    precision = evaluator.eval['precision'][:, :, place, :, _MOST]  # IoU, recall, area
-    parts = [
-        precision[..., _ALL],
-        precision[_IOU_50, :, _ALL],
-        precision[_IOU_75, :, _ALL],
-        *(precision[..., area] for area in (_SMALL, _MEDIUM, _LARGE)),
+    recalls = [
+        curves.recall[:, :, _ALL, _ONE],
+        curves.recall[:, :, _ALL, _TEN],
+        *(curves.recall[:, :, area, _MOST] for area in (_ALL, _SMALL, _MEDIUM, _LARGE)),
     ]
-    return [_mean(part) for part in parts]
+    parts = _precisions(curves.precision) + recalls
+    return {name: _mean(part) for name, part in zip(STATS, parts)}
+
+
+def of_category(curves: Curves, place: int) -> list[float]:
+    """The ``PRECISIONS`` of one category; NaN where there was nothing to find."""
+    return [_mean(part) for part in _precisions(curves.precision[:, :, [place]])]
 
 
 def overall_table(numbers: dict[str, float]) -> str:
@@ -62,6 +59,13 @@ def class_table(rows: dict[str, list[float]], num_objects: dict[str, int]) -> st
     head = ('class', 'objects', *PRECISIONS)
     body = [(name, str(num_objects[name]), *_percent(rows[name])) for name in rows]
     return _aligned([head, *body])
+
+
+def _precisions(precision: np.ndarray) -> list[np.ndarray]:
+    """What each of ``PRECISIONS`` is the mean of; -1 where nothing was to find."""
+    best = precision[..., _MOST]  # (T, R, K, A)
+    areas = [best[..., area] for area in (_ALL, _SMALL, _MEDIUM, _LARGE)]
+    return [areas[_ALL], areas[_ALL][_IOU_50], areas[_ALL][_IOU_75], *areas[1:]]
 
 
 def _mean(values: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from freeanchor.evaluation import CocoMetric
+from freeanchor.evaluation.coco_backends import BACKENDS
 from freeanchor.evaluation.coco_results import STATS
 from tests.processes import run_on_processes
 
@@ -106,10 +107,13 @@ def log(monkeypatch) -> list[str]:
     return lines
 
 
-def test_the_numbers_are_those_of_pycocotools_to_the_last_digit(tmp_path):
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_the_numbers_are_those_of_pycocotools_to_the_last_digit(tmp_path, backend):
+    if backend == 'faster_coco_eval':
+        pytest.importorskip('faster_coco_eval')
     content = truth(12)
     path, out = write(tmp_path, content), str(tmp_path / 'out' / 'found')
-    ours = measure(path, guesses(content), outfile_prefix=out)
+    ours = measure(path, guesses(content), outfile_prefix=out, backend=backend)
     assert list(ours) == [f'coco/{name}' for name in STATS]
     assert list(ours.values()) == direct(path, f'{out}.bbox.json')
     assert 0.1 < ours['coco/bbox_mAP'] < 0.9
@@ -330,9 +334,7 @@ class _Share:
     def _evaluate(self, num_images: int) -> dict[str, float]:
         samples = guesses(truth(num_images))
         folder = self.folder / str(num_images)
-        metric = CocoMetric(
-            str(folder / 'truth.json'), collect_dir=str(folder / 'parts')
-        )
+        metric = CocoMetric(str(folder / 'truth.json'))
         metric.dataset_meta = META
         for index in DefaultSampler(samples, shuffle=False, seed=0):
             metric.process({}, [samples[index]])
@@ -341,7 +343,7 @@ class _Share:
 
 @pytest.mark.parametrize('processes', [2, 3])
 def test_the_numbers_do_not_depend_on_how_many_processes_evaluate(tmp_path, processes):
-    sizes = (1, 2, 7)  # fewer images than processes, as many, and one too few
+    sizes = (1, 2, 7, 8)  # fewer images than processes, as many, one too few
     alone = []
     for num_images in sizes:
         content = truth(num_images)
@@ -358,3 +360,57 @@ def test_an_image_that_several_processes_evaluated_counts_once(tmp_path):
     path, samples = write(tmp_path, content), guesses(content)
     once = measure(path, samples)
     assert measure(path, samples + samples[:3]) == once
+
+
+def test_a_batch_is_noted_as_its_images_one_by_one(tmp_path):
+    content = truth(5)
+    path, samples = write(tmp_path, content), guesses(content)
+    metric = CocoMetric(path)
+    metric.dataset_meta = META
+    metric.process({}, samples[:3])
+    metric.process({}, samples[3:])
+    assert metric.evaluate(5) == measure(path, samples)
+
+
+def test_labels_survive_boxes_of_half_precision(tmp_path):
+    content = truth(3)
+    classes = [f'class{i}' for i in range(1000)]
+    content['categories'] = [dict(id=i, name=x) for i, x in enumerate(classes)]
+    for annotation in content['annotations']:
+        annotation.update(category_id=999, iscrowd=0)
+    boxes = torch.tensor([x['bbox'] for x in content['annotations'][:8]])
+    boxes[:, 2:] += boxes[:, :2]
+    found = dict(
+        bboxes=boxes.bfloat16(),
+        scores=torch.ones(8, dtype=torch.bfloat16),
+        labels=torch.full((8,), 999),
+    )
+    numbers = measure(
+        write(tmp_path, content),
+        [dict(img_id=10, pred_instances=found)],
+        dict(classes=classes, cat_ids=list(range(1000))),
+    )
+    assert numbers['coco/bbox_mAP_50'] > 0.5
+
+
+def test_images_may_be_named_by_strings(tmp_path):
+    """Their order decides between equal scores, so it is kept."""
+    content = truth(8)
+    samples = guesses(content)
+    for sample in samples:
+        scores = sample['pred_instances']['scores']
+        sample['pred_instances']['scores'] = scores.mul(4).round() / 4
+    numbers = measure(write(tmp_path, content), samples)
+    for image in content['images']:
+        image['id'] = f'{image["id"]:03}.jpg'
+    for annotation in content['annotations']:
+        annotation['image_id'] = f'{annotation["image_id"]:03}.jpg'
+    for sample in samples:
+        sample['img_id'] = f'{sample["img_id"]:03}.jpg'
+    assert measure(write(tmp_path, content), samples) == numbers
+
+
+def test_the_backend_of_the_config_is_never_another(tmp_path, log):
+    content = truth(2)
+    measure(write(tmp_path, content), guesses(content), backend='pycocotools')
+    assert '; pycocotools)' in log[-1]
