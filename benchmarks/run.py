@@ -128,7 +128,7 @@ def run(command: list[str], peer: str | None, limit: float | None) -> str | None
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return f'stopped after the limit of {limit:.0f} s'
+        return f'stopped after the limit of {limit:g} s'
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGKILL)
         raise

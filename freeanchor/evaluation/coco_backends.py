@@ -107,8 +107,8 @@ def checked_backend(name: str | None) -> str:
     """The name of a backend that is installed; None is the fastest of them.
 
     Raises:
-        ValueError: There is no such backend.
-        ImportError: It is not installed, or too old.
+        ValueError: There is no such backend, or it is not installed, or is too
+            old.
     """
     version = _faster_version()
     usable = version is not None and version >= _OLDEST_FASTER
@@ -121,7 +121,7 @@ def checked_backend(name: str | None) -> str:
     if name == 'faster_coco_eval' and not usable:
         wanted = '.'.join(map(str, _OLDEST_FASTER))
         state = 'is older' if version else 'is not installed'
-        raise ImportError(
+        raise ValueError(
             f"CocoMetric(backend='faster_coco_eval') needs faster-coco-eval {wanted} "
             f'or newer, which {state}: pip install "faster-coco-eval>={wanted}", or '
             "leave backend out, or set it to 'pycocotools'"

@@ -51,7 +51,6 @@ class CocoMetric(BaseMetric):
 
     Raises:
         FileNotFoundError: There is no such file.
-        ImportError: The backend is not installed.
         ValueError: The file has no object to find, or its categories are not
             those of the data set that is evaluated; or there is no such
             backend.

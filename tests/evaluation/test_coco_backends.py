@@ -109,7 +109,7 @@ def test_an_unknown_backend_is_refused_with_the_known_ones():
 )
 def test_a_missing_backend_is_an_error_with_the_way_out(monkeypatch, version, state):
     monkeypatch.setattr(coco_backends, '_faster_version', lambda: version)
-    with pytest.raises(ImportError, match=rf'{state}.*pip install.*or leave backend'):
+    with pytest.raises(ValueError, match=rf'{state}.*pip install.*or leave backend'):
         checked_backend('faster_coco_eval')
     assert checked_backend(None) == 'pycocotools'
 
