@@ -20,6 +20,8 @@ def select_detections(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Keep the best boxes of one image.
 
+    The plain form of :func:`freeanchor.boxes.select_batch.select_batch`.
+
     Args:
         levels: Logits ``(A_l, C)``, deltas ``(A_l, 4)`` and anchors
             ``(A_l, 4)`` of each pyramid level.
@@ -51,7 +53,7 @@ def _top(
     wide = torch.promote_types(logits.dtype, torch.float32)
     scores = logits.to(wide).sigmoid()
     index, labels = torch.nonzero(scores > score_thr, as_tuple=True)
-    scores, order = scores[index, labels].sort(descending=True)
+    scores, order = scores[index, labels].sort(descending=True, stable=True)
     order = order[:limit]
     index = index[order]
     return scores[:limit], labels[order], deltas[index].to(wide), anchors[index]

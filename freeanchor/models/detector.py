@@ -11,6 +11,8 @@ from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
 from freeanchor.boxes import select_detections
+from freeanchor.boxes.candidates import Candidates
+from freeanchor.boxes.select_batch import candidate_finder, suppress
 from freeanchor.registry import MODELS, SCOPE
 from freeanchor.structures import DensePredictions, Objects, check_objects
 
@@ -77,10 +79,7 @@ class SingleStageDetector(BaseModel):
             predictions = self._network(inputs)
             with torch.autocast(inputs.device.type, enabled=False):
                 return self.loss(predictions, objects)
-        predictions = self._network(inputs)
-        for i, sample in enumerate(data_samples):
-            sample.pred_instances = self._detect(predictions, i, sample)
-        return data_samples
+        return self._detect(inputs, data_samples)
 
     def init_weights(self) -> None:
         with DefaultScope.overwrite_default_scope(SCOPE):
@@ -89,18 +88,38 @@ class SingleStageDetector(BaseModel):
     def _network(self, inputs: Tensor) -> DensePredictions:
         return self.bbox_head(self.neck(self.backbone(inputs)))
 
+    def find_candidates(self, inputs: Tensor, limits: Tensor) -> Candidates:
+        """What may be a detection in ``(B, 3, H, W)`` normalised images.
+
+        On a GPU its shapes depend on those of ``inputs`` only, and the GPU is
+        not waited for.
+
+        Args:
+            inputs: The images, padded to one size.
+            limits: ``(B, 2)`` width and height without padding, pixels.
+        """
+        found = self._network(inputs)
+        levels = list(zip(found.logits, found.deltas, found.anchors))
+        settings = _settings(self.test_cfg, 'score_thr', 'nms_pre')
+        find = candidate_finder(inputs.device)
+        return find(levels, found.coder, limits, **settings)
+
     def _detect(
-        self, predictions: DensePredictions, image: int, sample: BaseDataElement
-    ) -> InstanceData:
-        boxes, scores, labels = select_detections(
-            predictions.image(image),
-            predictions.coder,
-            sample.img_shape[:2],
-            **self.test_cfg,
-        )
-        w_scale, h_scale = sample.get('scale_factor', (1.0, 1.0))
-        scale = boxes.new_tensor([w_scale, h_scale, w_scale, h_scale])
-        return InstanceData(bboxes=boxes / scale, scores=scores, labels=labels)
+        self, inputs: Tensor, samples: list[BaseDataElement]
+    ) -> list[BaseDataElement]:
+        sizes = [sample.img_shape[1::-1] for sample in samples]
+        factors = [sample.get('scale_factor', (1.0, 1.0)) for sample in samples]
+        known = torch.tensor([sizes, factors], dtype=torch.float64)
+        limits, scales = known.to(inputs.device, non_blocking=True)
+        candidates = self.find_candidates(inputs, limits)
+        settings = _settings(self.test_cfg, 'nms_iou', 'max_per_img')
+        found = suppress(candidates, len(samples), **settings)
+        for sample, scale, (boxes, scores, labels) in zip(samples, scales, found):
+            boxes = boxes / scale.repeat(2).to(boxes.dtype)
+            sample.pred_instances = InstanceData(
+                bboxes=boxes, scores=scores, labels=labels
+            )
+        return samples
 
 
 def _checked(test_cfg: dict) -> dict:
@@ -111,3 +130,9 @@ def _checked(test_cfg: dict) -> dict:
             near = get_close_matches(key, valid, n=1) or [', '.join(sorted(valid))]
             raise ValueError(f'test_cfg has no {key!r}; did you mean {near[0]}?')
     return test_cfg
+
+
+def _settings(test_cfg: dict, *names: str) -> dict:
+    """Some of the settings, with the defaults of those that are not given."""
+    defaults = inspect.signature(select_detections).parameters
+    return {name: test_cfg.get(name, defaults[name].default) for name in names}
