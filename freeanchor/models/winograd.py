@@ -6,24 +6,12 @@ back to 4 x 4 outputs. The products over channels are 36 matrix products. GPU
 libraries do this by themselves; the CPU library under torch does not.
 """
 
-from collections.abc import Sequence
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .fuse import is_plain
+from .tile_maps import KERNEL_MAP, map_inputs, map_outputs
 
-# Maps a kernel's three values to six; the two other maps of the method are
-# written out as sums in _map_inputs and _map_outputs.
-KERNEL_MAP = (
-    (1 / 4, 0.0, 0.0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0.0, 0.0, 1.0),
-)
 TILES = 256
 """Tiles in work at a time, so that they stay in the processor's cache."""
 MIN_TILES = 12
@@ -46,9 +34,10 @@ class WinogradConv2d(nn.Conv2d):
     mapped: Tensor  # (36, C_in, C_out)
 
     def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__(
-            conv.in_channels, conv.out_channels, 3, padding=1, device='meta'
-        )
+        # "Same", because the callers of Conv2d that go by its numbers leave
+        # words to its own _conv_forward.
+        channels = conv.in_channels, conv.out_channels
+        super().__init__(*channels, 3, padding='same', device='meta')
         self.weight, self.bias = conv.weight, conv.bias
         kernel_map = torch.tensor(KERNEL_MAP, dtype=torch.float64)
         with torch.no_grad():
@@ -57,12 +46,12 @@ class WinogradConv2d(nn.Conv2d):
         mapped = mapped.flatten(0, 1).to(conv.weight.dtype).contiguous()
         self.register_buffer('mapped', mapped, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """``(B, C_in, H, W)`` to ``(B, C_out, H, W)``, channels-last."""
         batch, channels, height, width = x.shape
         rows, columns = -(-height // 4), -(-width // 4)
         if rows * columns < MIN_TILES:
-            return F.conv2d(x, self.weight, self.bias, padding=1)
+            return super()._conv_forward(x, weight, bias)
         padded = x.new_zeros(batch, rows * 4 + 2, columns * 4 + 2, channels)
         padded[:, 1 : height + 1, 1 : width + 1] = x.permute(0, 2, 3, 1)
         out = x.new_empty(batch, rows * 4, columns * 4, self.mapped.shape[2])
@@ -80,19 +69,19 @@ class WinogradConv2d(nn.Conv2d):
         channels, width = self.mapped.shape[1:]
         rows, columns = out.shape[0] // 4, out.shape[1] // 4
         tall = source.new_empty(6, rows, source.shape[1], channels)
-        _map_inputs([source[i : i + 4 * rows - 3 : 4] for i in range(6)], tall)
+        map_inputs([source[i : i + 4 * rows - 3 : 4] for i in range(6)], tall)
         tiles = source.new_empty(6, 6, rows, columns, channels)
-        _map_inputs(
+        map_inputs(
             [tall[:, :, j : j + 4 * columns - 3 : 4] for j in range(6)],
             tiles.unbind(1),
         )
         products = torch.bmm(tiles.view(36, -1, channels), self.mapped)
         products = products.view(6, 6, rows, columns, width)
         tall = source.new_empty(4, 6, rows, columns, width)
-        _map_outputs(products.unbind(0), tall)
+        map_outputs(products.unbind(0), tall)
         # (column in tile, row in tile, R, S, C_out)
         places = out.view(rows, 4, columns, 4, width).permute(3, 1, 0, 2, 4)
-        _map_outputs(tall.unbind(1), places)
+        map_outputs(tall.unbind(1), places)
         if self.bias is not None:
             out += self.bias
 
@@ -123,25 +112,3 @@ def use_winograd(model: nn.Module) -> nn.Module:
             if suits_winograd(child):
                 setattr(module, name, WinogradConv2d(child))  # type: ignore[arg-type]
     return model
-
-
-def _map_inputs(x: Sequence[Tensor], out: Sequence[Tensor] | Tensor) -> None:
-    """Six neighbours along one axis to the six values that are multiplied."""
-    a, b = torch.sub(x[4], x[2], alpha=4), torch.sub(x[3], x[1], alpha=4)
-    torch.add(a, b, out=out[1])
-    torch.sub(a, b, out=out[2])
-    torch.sub(x[4], x[2], out=a)
-    torch.sub(x[3], x[1], out=b)
-    torch.add(a, b, alpha=2, out=out[3])
-    torch.sub(a, b, alpha=2, out=out[4])
-    torch.sub(x[4], x[2], alpha=5, out=out[0]).add_(x[0], alpha=4)
-    torch.sub(x[5], x[3], alpha=5, out=out[5]).add_(x[1], alpha=4)
-
-
-def _map_outputs(x: Sequence[Tensor], out: Sequence[Tensor] | Tensor) -> None:
-    """Six products along one axis to four neighbouring outputs."""
-    a, b, c, d = x[1] + x[2], x[1] - x[2], x[3] + x[4], x[3] - x[4]
-    torch.add(x[0], a, out=out[0]).add_(c)
-    torch.add(b, d, alpha=2, out=out[1])
-    torch.add(a, c, alpha=4, out=out[2])
-    torch.add(b, d, alpha=8, out=out[3]).add_(x[5])
