@@ -1,6 +1,7 @@
 """Feature pyramid network, https://arxiv.org/abs/1612.03144."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 
 from freeanchor.registry import MODELS
 
+from .convolution import Conv2d
+
+_conv = partial(ConvModule, conv_cfg=dict(type=Conv2d), act_cfg=None)
 INIT = dict(type='Xavier', layer='Conv2d', distribution='uniform')
 SOURCES = ('on_input', 'on_lateral', 'on_output')
 
@@ -57,18 +61,13 @@ class FPN(BaseModule):
         self.relu_before_extra_convs = relu_before_extra_convs
 
         # These names are the keys of published checkpoints.
-        self.lateral_convs = nn.ModuleList(
-            ConvModule(c, out_channels, 1, act_cfg=None) for c in used
-        )
+        self.lateral_convs = nn.ModuleList(_conv(c, out_channels, 1) for c in used)
         self.fpn_convs = nn.ModuleList(
-            ConvModule(out_channels, out_channels, 3, padding=1, act_cfg=None)
-            for _ in used
+            _conv(out_channels, out_channels, 3, padding=1) for _ in used
         )
         channels = used[-1] if add_extra_convs == 'on_input' else out_channels
         for _ in range(num_outs - len(used)):
-            self.fpn_convs.append(
-                ConvModule(channels, out_channels, 3, stride=2, padding=1, act_cfg=None)
-            )
+            self.fpn_convs.append(_conv(channels, out_channels, 3, stride=2, padding=1))
             channels = out_channels
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -15,9 +15,10 @@ def test_features_are_torchvisions(depth: int) -> None:
     missing, unexpected = ours.load_state_dict(theirs.state_dict(), strict=False)
     assert not missing
     assert set(unexpected) == {'fc.weight', 'fc.bias'}
-    ours.eval(), theirs.eval()
-    x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(IMAGES))))
-    for stage, feature in enumerate(ours(IMAGES), start=1):
+    ours.double().eval(), theirs.double().eval()
+    images = IMAGES.double()
+    x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(images))))
+    for stage, feature in enumerate(ours(images), start=1):
         x = getattr(theirs, f'layer{stage}')(x)
         torch.testing.assert_close(feature, x)
 
@@ -115,3 +116,31 @@ def test_a_wrong_argument_is_told_with_what_is_right(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         ResNet(**settings)
+
+
+def test_frozen_stages_keep_nothing_for_the_backward_pass() -> None:
+    trunk = ResNet(18, frozen_stages=2).train()
+    maps = trunk(IMAGES)
+    assert [x.requires_grad for x in maps] == [False, False, True, True]
+
+
+@pytest.mark.parametrize('depth', [18, 50])
+def test_gradients_are_torchvisions_with_norms_standing_still(depth: int) -> None:
+    theirs = getattr(resnet, f'resnet{depth}')().double().eval()
+    ours = ResNet(depth, frozen_stages=-1).double().train()
+    for module in theirs.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.weight, 0.5, 1)
+    ours.load_state_dict(theirs.state_dict(), strict=False)
+    images = IMAGES.double().contiguous(memory_format=torch.channels_last)
+    ours(images)[-1].square().sum().backward()
+    x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(IMAGES.double()))))
+    for stage in range(1, 5):
+        x = getattr(theirs, f'layer{stage}')(x)
+    x.square().sum().backward()
+    expected = {k: v.grad for k, v in theirs.named_parameters() if v.grad is not None}
+    for name, parameter in ours.named_parameters():
+        difference = (parameter.grad - expected[name]).norm()
+        assert difference < 1e-9 * expected[name].norm(), name

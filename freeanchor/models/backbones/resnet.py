@@ -10,12 +10,15 @@ from torchvision.models import resnet
 
 from freeanchor.registry import MODELS
 
+from ..convolution import convolve_norm
+from .blocks import BasicBlock, Bottleneck
+
 LAYOUTS = {
-    18: (resnet.BasicBlock, (2, 2, 2, 2)),
-    34: (resnet.BasicBlock, (3, 4, 6, 3)),
-    50: (resnet.Bottleneck, (3, 4, 6, 3)),
-    101: (resnet.Bottleneck, (3, 4, 23, 3)),
-    152: (resnet.Bottleneck, (3, 8, 36, 3)),
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
 }
 
 STAGES = ('layer1', 'layer2', 'layer3', 'layer4')
@@ -75,7 +78,7 @@ class ResNet(BaseModule):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """``(B, 3, H, W)`` to one ``(B, C_i, H_i, W_i)`` per ``out_indices``."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        x = self.maxpool(self.relu(convolve_norm(self.conv1, self.bn1, images)))
         outs = []
         for stage in self._stages():
             x = stage(x)
