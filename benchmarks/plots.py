@@ -30,6 +30,7 @@ def draw(folder: Path, where: str, report: dict[str, dict]) -> list[Path]:
     mpl.use('Agg')
     files = []
     ratios = [x for suite in report.values() for x in _raw(suite, 'ratios')]
+    ratios = [x for x in ratios if x[1] is not None]
     if ratios:
         files.append(_bars(folder / f'{where}_ratios.png', ratios))
     for name, suite in report.items():
@@ -46,23 +47,29 @@ def _raw(suite: dict[str, Any], key: str) -> list:
 
 def _bars(path: Path, ratios: list[list]) -> Path:
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
-    ratios = [x for x in ratios if x[1] is not None][::-1]
+    ratios = ratios[::-1]
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.34 * len(ratios)))
     places = range(len(ratios))
-    axes.barh(places, [ratio for _, ratio, _ in ratios], color=_OURS, height=0.62)
+    widths = [ratio - 1 for _, ratio, _ in ratios]
+    axes.barh(places, widths, left=1, color=_OURS, height=0.62)
     for place, (_, ratio, aim) in zip(places, ratios):
-        shown = f'{ratio:.2f}' if ratio < 10 else f'{ratio:.0f}'
         axes.annotate(
-            f'{shown}x', (ratio, place), (4, 0), textcoords='offset points', va='center'
+            f'{ratio:.3g}x',
+            (max(1, ratio, aim or 0), place),
+            (6, 0),
+            textcoords='offset points',
+            va='center',
         )
         if aim is not None:
             axes.plot([aim, aim], [place - 0.42, place + 0.42], color='black', lw=1.6)
     axes.axvline(1, color='grey', lw=0.8)
     axes.set_xscale('log')
-    low = min(0.8, *(0.9 * ratio for _, ratio, _ in ratios))
-    axes.set_xlim(low, 2 * max(ratio for _, ratio, _ in ratios))
+    shown = [1.0, *(x for _, ratio, aim in ratios for x in (ratio, aim or 1))]
+    axes.set_xlim(0.9 * min(shown), 1.6 * max(shown))
     axes.xaxis.set_major_formatter('{x:g}')
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(places, [label for label, _, _ in ratios])
     axes.set_xlabel('MMDetection / ours (more is better; black: what was aimed at)')
     for side in ('top', 'right'):
@@ -81,15 +88,29 @@ def _panels(path: Path, curves: list[dict]) -> Path:
     for axes in grid.flat[len(curves) :]:
         axes.remove()
     for axes, curve in zip(grid.flat, curves):
-        for label, points in curve['lines'].items():
-            points = [(x, y) for x, y in points if y is not None]
-            axes.plot(*zip(*points), marker='o', label=label, color=_COLOURS.get(label))
-        axes.set(title=curve['title'], xlabel=curve['x'], ylabel=curve['y'])
-        axes.set_xscale('log')
-        axes.set_yscale('log')
-        axes.grid(alpha=0.3, which='both')
-        axes.legend(fontsize=8)
+        _panel(axes, curve)
     return _saved(figure, path)
+
+
+def _panel(axes: Any, curve: dict) -> None:
+    from matplotlib.ticker import EngFormatter, NullFormatter, NullLocator
+
+    known = {
+        label: [(x, y) for x, y in points if y is not None]
+        for label, points in curve['lines'].items()
+    }
+    for label, points in known.items():
+        axes.plot(*zip(*points), marker='o', label=label, color=_COLOURS.get(label))
+    axes.set(title=curve['title'], xlabel=curve['x'], ylabel=curve['y'])
+    axes.set_xscale('log')
+    axes.set_yscale('log')
+    axes.set_xticks(sorted({x for points in known.values() for x, _ in points}))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=''))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter('{x:g}')
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3, which='both')
+    axes.legend(fontsize=8)
 
 
 def _saved(figure: Any, path: Path) -> Path:

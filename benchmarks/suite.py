@@ -24,14 +24,14 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true')
     args = parser.parse_args()
 
+    # Before the measurement: without the device there would be none.
+    machine = describe(args.device)
     module = importlib.import_module(f'benchmarks.{args.name}')
     report = module.measure(args.device, args.quick)
     missing = [key for key in _KEYS if key not in report]
     if missing:
         raise SystemExit(f'benchmarks/{args.name}.py: measure() gives no {missing}')
-    # After the measurement: here the libraries are loaded anyway.
-    report['machine'] = describe(args.device)
-    args.out.write_text(json.dumps(report))
+    args.out.write_text(json.dumps({**report, 'machine': machine}))
 
 
 if __name__ == '__main__':
