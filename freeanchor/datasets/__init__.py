@@ -1,7 +1,7 @@
 from .coco import CocoDataset
 from .samplers import AspectRatioBatchSampler
 from .shapes import ShapesDataset, write_shapes
-from .transforms import LoadAnnotations, LoadImageFromFile, PackDetInputs
+from .transforms import LoadAnnotations, LoadImageFromFile, PackDetInputs, RandomFlip
 
 __all__ = [
     'AspectRatioBatchSampler',
@@ -9,6 +9,7 @@ __all__ = [
     'LoadAnnotations',
     'LoadImageFromFile',
     'PackDetInputs',
+    'RandomFlip',
     'ShapesDataset',
     'write_shapes',
 ]

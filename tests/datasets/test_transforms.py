@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import TRANSFORMS as MMCV_TRANSFORMS
 
 from freeanchor.datasets import CocoDataset
 from freeanchor.registry import TRANSFORMS
@@ -81,6 +82,42 @@ def test_an_image_without_objects_has_empty_boxes(tmp_path):
         assert found.get(name).labels.shape == (0,)
 
 
+@pytest.mark.parametrize('direction', ['horizontal', 'vertical', 'diagonal'])
+@pytest.mark.parametrize('kind', [np.uint8, np.float32])
+def test_a_flip_moves_pixels_and_boxes_as_mmcv_does(direction, kind):
+    image = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(kind)
+    boxes = np.array([[1, 2, 5, 4]], np.float32)
+    flip = dict(type='RandomFlip', prob=1.0, direction=direction)
+    ours, plain = (
+        build(dict(img=image.copy(), gt_bboxes=boxes.copy()))
+        for build in (TRANSFORMS.build(flip), MMCV_TRANSFORMS.build(flip))
+    )
+    np.testing.assert_array_equal(ours['img'], plain['img'])
+    np.testing.assert_array_equal(ours['gt_bboxes'], plain['gt_bboxes'])
+    assert ours['flip_direction'] == plain['flip_direction'] == direction
+    assert ours['img'].flags.c_contiguous
+
+
+def test_an_image_that_is_not_flipped_is_not_copied():
+    image = np.zeros((6, 8, 3), np.uint8)
+    flip = TRANSFORMS.build(dict(type='RandomFlip', prob=0.0))
+    assert flip(dict(img=image))['img'] is image
+
+
+def test_packing_does_not_copy_the_image():
+    image = np.zeros((6, 8, 3), np.uint8)
+    inputs = TRANSFORMS.build(PACK)(dict(img=image))['inputs']
+    image[1, 2] = (7, 8, 9)
+    assert inputs[:, 1, 2].tolist() == [7, 8, 9]
+
+
+def test_an_image_that_lies_backwards_can_be_packed():
+    image = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
+    inputs = TRANSFORMS.build(PACK)(dict(img=image[:, ::-1]))['inputs']
+    assert inputs.shape == (3, 6, 8)
+    np.testing.assert_array_equal(inputs.permute(1, 2, 0), image[:, ::-1])
+
+
 def test_a_pipeline_without_annotations_packs_none(tmp_path):
     data = CocoDataset(**write(tmp_path, BOXES), pipeline=[LOAD[0], RESIZE, PACK])
     assert 'gt_instances' not in data[0]['data_samples']
@@ -126,6 +163,6 @@ def test_what_is_noted_on_a_sample_can_be_chosen(tmp_path):
     assert data[0]['data_samples'].metainfo == dict(img_id=1, scale=(160, 120))
 
 
-@pytest.mark.parametrize('name', ['LoadImageFromFile', 'LoadAnnotations'])
+@pytest.mark.parametrize('name', ['LoadImageFromFile', 'LoadAnnotations', 'RandomFlip'])
 def test_configs_that_name_mmcv_steps_get_ours(name):
     assert TRANSFORMS.get(name).__module__ == 'freeanchor.datasets.transforms'
