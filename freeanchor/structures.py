@@ -19,46 +19,68 @@ from freeanchor.boxes import DeltaBoxCoder
 class DensePredictions:
     """What a dense head says of every anchor, level by level, finest first.
 
+    A level has P_l positions with K anchors each, A_l = P_l * K. Logits and
+    deltas are views of what the convolutions wrote, in either memory format:
+    no copy of them has to be made, and none in the losses is.
+
     Anchors are the same for every image of the batch. An anchor's index
-    counts over the levels in order.
+    counts over the levels in order, the anchors of a position side by side.
     """
 
-    logits: tuple[Tensor, ...]  # per level (B, A_l, C), before the sigmoid
-    deltas: tuple[Tensor, ...]  # per level (B, A_l, 4), as the coder writes them
+    logits: tuple[Tensor, ...]  # per level (B, P_l, K, C), before the sigmoid
+    deltas: tuple[Tensor, ...]  # per level (B, P_l, K, 4), as the coder writes them
     anchors: tuple[Tensor, ...]  # per level (A_l, 4) xyxy, pixels
     coder: DeltaBoxCoder
+
+    @classmethod
+    def from_maps(
+        cls,
+        logits: Sequence[Tensor],
+        deltas: Sequence[Tensor],
+        anchors: Sequence[Tensor],
+        coder: DeltaBoxCoder,
+    ) -> 'DensePredictions':
+        """From maps as a head's convolutions write them.
+
+        Args:
+            logits: Per level ``(B, K * C, H_l, W_l)``.
+            deltas: Per level ``(B, K * 4, H_l, W_l)``.
+            anchors: Per level ``(H_l * W_l * K, 4)`` xyxy, pixels.
+            coder: How deltas are read.
+        """
+
+        def view(maps: Tensor, own: Tensor) -> Tensor:
+            rows = maps.flatten(2).transpose(1, 2)  # (B, P_l, K * width)
+            return rows.unflatten(2, (len(own) // rows.shape[1], -1))
+
+        return cls(
+            logits=tuple(map(view, logits, anchors)),
+            deltas=tuple(map(view, deltas, anchors)),
+            anchors=tuple(anchors),
+            coder=coder,
+        )
 
     @property
     def num_images(self) -> int:
         return len(self.logits[0])
 
+    @property
+    def num_anchors(self) -> int:
+        return sum(map(len, self.anchors))
+
+    @property
+    def num_classes(self) -> int:
+        return self.logits[0].shape[-1]
+
     def image(self, i: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Logits, deltas and anchors of one image, level by level."""
+        """Logits ``(A_l, C)``, deltas ``(A_l, 4)`` and anchors of an image."""
         for logits, deltas, anchors in zip(self.logits, self.deltas, self.anchors):
-            yield logits[i], deltas[i], anchors
+            yield logits[i].flatten(0, 1), deltas[i].flatten(0, 1), anchors
 
-    def boxes(self) -> Tensor:
-        """``(B, A, 4)`` predicted boxes, xyxy in pixels, float32 or wider."""
-        return self.coder.decode(torch.cat(self.anchors), torch.cat(self.deltas, dim=1))
-
-    def logits_at(self, image: Tensor, anchor: Tensor, label: Tensor) -> Tensor:
-        """Logits of (image, anchor, class) triples, whatever their level.
-
-        The three indices are int64 and broadcast to the result's shape; the
-        result is float32 or wider.
-        """
-        image, anchor, label = torch.broadcast_tensors(image, anchor, label)
-        wide = torch.promote_types(self.logits[0].dtype, torch.float32)
-        start, found = 0, torch.zeros_like(anchor, dtype=wide)
-        for logits in self.logits:
-            end = start + logits.shape[1]
-            # Every level answers and the right one is kept: no index has to
-            # leave the device, and the loss of an empty batch stays connected.
-            here = logits[image, (anchor - start).clamp(0, end - start - 1), label]
-            inside = (anchor >= start) & (anchor < end)
-            found = torch.where(inside, here.to(wide), found)
-            start = end
-        return found
+    def boxes(self, i: int) -> Tensor:
+        """``(A, 4)`` predicted boxes of an image, xyxy, float32 or wider."""
+        deltas = torch.cat([x[i].flatten(0, 1) for x in self.deltas])
+        return self.coder.decode(torch.cat(self.anchors), deltas)
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,11 @@ def predictions(
     """Random leaves that require gradients, or all logits the same."""
     generator = AnchorGenerator(strides)
     cells = [(-(-size // s), -(-size // s)) for s in strides]
-    counts = [h * w * generator.num_anchors for h, w in cells]
+    counts = [h * w for h, w in cells]
 
     def leaf(count: int, width: int, mean: float, std: float) -> Tensor:
-        values = torch.randn(num_images, count, width, dtype=torch.float64)
+        shape = num_images, count, generator.num_anchors, width
+        values = torch.randn(shape, dtype=torch.float64)
         return (mean + std * values).to(dtype).requires_grad_()
 
     logits = [leaf(n, num_classes, -2.0, 1.5) for n in counts]
@@ -59,6 +60,11 @@ def predictions(
         anchors=generator(cells),
         coder=DeltaBoxCoder(stds),
     )
+
+
+def flat(levels: Sequence[Tensor]) -> Tensor:
+    """Per level ``(B, P_l, K, W)`` to ``(B, A, W)``."""
+    return torch.cat([x.flatten(1, 2) for x in levels], dim=1)
 
 
 def objects(*samples: BaseDataElement) -> Objects:

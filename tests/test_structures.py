@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from freeanchor.structures import Objects, check_objects
-from tests.batches import predictions, sample
+from freeanchor.boxes import DeltaBoxCoder
+from freeanchor.structures import DensePredictions, Objects, check_objects
+from tests.batches import flat, predictions, sample
 
 
 def test_objects_of_all_images_stand_in_one_row() -> None:
@@ -31,30 +32,33 @@ def test_a_batch_without_objects_is_nothing_special() -> None:
     assert batch.counts == (0, 0)
 
 
-def test_logits_are_found_on_their_level() -> None:
+def test_maps_of_both_memory_formats_are_viewed_anchor_by_anchor() -> None:
+    torch.manual_seed(0)
+    logits, deltas = torch.randn(2, 6, 4, 5), torch.randn(2, 12, 4, 5)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        batch = DensePredictions.from_maps(
+            [logits.contiguous(memory_format=memory_format)],
+            [deltas.contiguous(memory_format=memory_format)],
+            [torch.zeros(4 * 5 * 3, 4)],
+            DeltaBoxCoder(),
+        )
+        assert (batch.num_images, batch.num_anchors, batch.num_classes) == (2, 60, 2)
+        y, x, anchor = 3, 1, 2
+        place = batch.logits[0][1, 5 * y + x, anchor]
+        assert torch.equal(place, logits[1, 2 * anchor : 2 * anchor + 2, y, x])
+        place = batch.deltas[0][1, 5 * y + x, anchor]
+        assert torch.equal(place, deltas[1, 4 * anchor : 4 * anchor + 4, y, x])
+
+
+def test_an_images_levels_and_boxes_stand_in_the_order_of_the_anchors() -> None:
     batch = predictions()
-    flat = torch.cat(batch.logits, dim=1)
-    image = torch.tensor([0, 1, 1])
-    anchor = torch.tensor([0, flat.shape[1] - 1, len(batch.anchors[0])])
-    label = torch.tensor([2, 0, 1])
-    torch.testing.assert_close(
-        batch.logits_at(image, anchor, label), flat[image, anchor, label]
-    )
-
-
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
-def test_logits_are_found_in_float32_or_wider(dtype: torch.dtype) -> None:
-    place = torch.tensor([0]), torch.tensor([0]), torch.tensor([0])
-    found = predictions(dtype=dtype).logits_at(*place)
-    assert found.dtype == torch.promote_types(dtype, torch.float32)
-
-
-def test_logits_that_were_not_asked_for_get_no_gradient() -> None:
-    batch = predictions()
-    place = torch.tensor([1]), torch.tensor([3]), torch.tensor([2])
-    grads = torch.autograd.grad(batch.logits_at(*place).sum(), batch.logits)
-    assert grads[0][1, 3, 2] == 1
-    assert sum(x.abs().sum() for x in grads) == 1
+    (logits, deltas, anchors), _ = batch.image(1)
+    assert logits.shape == (144, 3)
+    assert torch.equal(deltas, flat(batch.deltas)[1, :144])
+    boxes = batch.boxes(1)
+    expected = batch.coder.decode(torch.cat(batch.anchors), flat(batch.deltas)[1])
+    assert torch.equal(boxes, expected)
+    assert torch.equal(boxes[:144], batch.coder.decode(anchors, deltas))
 
 
 NAN, INF = math.nan, math.inf

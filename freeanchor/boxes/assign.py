@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from .overlaps import aligned_iou, pairwise_iou
+from .search import most_overlapping, overlapping
+
 BACKGROUND, IGNORED = -1, -2
 
 
@@ -35,4 +38,44 @@ def max_iou_assign(
     is_best = (ious == ious.amax(dim=1, keepdim=True)) & (ious > 0)
     rank = torch.arange(1, num_objects + 1, device=ious.device)[:, None]
     last = (is_best * rank).amax(dim=0)  # 0 where best of no object
+    return assigned.where(last == 0, last - 1)
+
+
+def assign_by_iou(
+    anchors: Tensor,
+    objects: Tensor,
+    pos_iou: float = 0.5,
+    neg_iou: float = 0.4,
+) -> Tensor:
+    """:func:`max_iou_assign`, on a CPU without all overlaps of all anchors.
+
+    Args:
+        anchors: ``(A, 4)`` xyxy, pixels.
+        objects: ``(G, 4)`` xyxy, pixels, of one image.
+        pos_iou: See :func:`max_iou_assign`.
+        neg_iou: See :func:`max_iou_assign`.
+
+    Returns:
+        ``(A,)`` int64, each anchor's object, or ``BACKGROUND`` or ``IGNORED``.
+    """
+    if anchors.device.type != 'cpu':
+        return max_iou_assign(pairwise_iou(objects, anchors), pos_iou, neg_iou)
+    nearest = most_overlapping(anchors, objects, 1)[:, 0]
+    best = aligned_iou(anchors[nearest], objects)  # (G,)
+    # Below both, an overlap decides nothing; the slack keeps equal ones.
+    object_, anchor, iou = overlapping(
+        anchors, objects, best.clamp(max=neg_iou) * (1 - 1e-6)
+    )
+    best_iou = anchors.new_zeros(len(anchors)).scatter_reduce(0, anchor, iou, 'amax')
+
+    # Of equal overlaps the first object counts, as in max().
+    of_best = torch.where(iou == best_iou[anchor], object_, len(objects))
+    assigned = anchor.new_full((len(anchors),), len(objects))
+    assigned.scatter_reduce_(0, anchor, of_best, 'amin')
+    assigned[best_iou < pos_iou] = IGNORED
+    assigned[best_iou < neg_iou] = BACKGROUND
+
+    is_best = (iou == best[object_]) & (iou > 0)
+    last = torch.zeros_like(assigned)
+    last.scatter_reduce_(0, anchor, (object_ + 1) * is_best, 'amax')
     return assigned.where(last == 0, last - 1)

@@ -1,4 +1,4 @@
-"""Overlap of every box with every other."""
+"""Overlap of boxes."""
 
 import torch
 from torch import Tensor
@@ -8,6 +8,26 @@ from torchvision.ops import box_area, box_iou
 def pairwise_iou(boxes: Tensor, others: Tensor) -> Tensor:
     """Intersection over union, ``(N, 4)`` and ``(M, 4)`` xyxy to ``(N, M)``."""
     return box_iou(boxes, others)
+
+
+def aligned_iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of boxes that stand at the same place.
+
+    Args:
+        boxes: ``(..., 4)`` xyxy, pixels.
+        others: ``(..., 4)`` xyxy, pixels; leading dimensions broadcast.
+
+    Returns:
+        ``(...)``, the number :func:`pairwise_iou` has for the same two boxes.
+    """
+    left, top, right, bottom = boxes.unbind(-1)
+    other_left, other_top, other_right, other_bottom = others.unbind(-1)
+    width = torch.minimum(right, other_right) - torch.maximum(left, other_left)
+    height = torch.minimum(bottom, other_bottom) - torch.maximum(top, other_top)
+    shared = width.clamp_(min=0) * height.clamp_(min=0)
+    area = (right - left) * (bottom - top)
+    other_area = (other_right - other_left) * (other_bottom - other_top)
+    return shared / (area + other_area - shared)
 
 
 def pairwise_iof(boxes: Tensor, regions: Tensor) -> Tensor:

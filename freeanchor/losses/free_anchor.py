@@ -10,22 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from freeanchor.boxes import pairwise_iou
+from freeanchor.boxes import most_overlapping, overlapping
 from freeanchor.registry import MODELS
 from freeanchor.structures import DensePredictions, Objects
 
-from .background import sum_background
+from .background import background_and_logits
 from .base import DenseLoss
+from .entries import Entries
 from .functional import (
     focal_negative,
     focal_negative_unless_matched,
     negative_log_mean_max,
-    saturated_linear,
+    saturated_linear_of_pairs,
     smooth_l1,
-    wide,
 )
 from .ignore import outside_ignored
 from .normalizer import mean_over_processes
+from .reading import read_once
 
 
 class Matches(NamedTuple):
@@ -87,8 +88,10 @@ class FreeAnchorLoss(DenseLoss):
         Returns:
             ``positive_bag_loss`` and ``negative_bag_loss``, scalars.
         """
-        positive = self.positive_bag_loss(predictions, objects).sum()
-        negative = self.negative_bag_loss(predictions, objects)
+        bag = self.bags(torch.cat(predictions.anchors), objects.boxes)  # (G, K)
+        members = Entries(objects.image[:, None], bag, objects.labels[:, None])
+        negative, logits = self.negative_bag_loss(predictions, objects, members)
+        positive = self.positive_bag_loss(predictions, objects, bag, logits).sum()
         num_objects = self._normalizer(len(objects), positive.device)
         num_members = self._normalizer(len(objects) * self.bag_size, positive.device)
         return dict(
@@ -96,69 +99,85 @@ class FreeAnchorLoss(DenseLoss):
             negative_bag_loss=(1 - self.alpha) * negative / num_members,
         )
 
+    @torch.no_grad()
+    def bags(self, anchors: Tensor, boxes: Tensor) -> Tensor:
+        """``(G, K)`` indices of the anchors that overlap each object most."""
+        return most_overlapping(anchors, boxes, self.bag_size)
+
     def positive_bag_loss(
-        self, predictions: DensePredictions, objects: Objects
+        self,
+        predictions: DensePredictions,
+        objects: Objects,
+        bag: Tensor,
+        logits: Tensor,
     ) -> Tensor:
         """-log of how likely the best anchors of each bag find the object.
+
+        Args:
+            predictions: Of the batch.
+            objects: Of the batch.
+            bag: ``(G, K)`` int64, the anchors of each bag.
+            logits: ``(G, K)`` theirs, for the object's class.
 
         Returns:
             ``(G,)`` cost of each object.
         """
-        anchors = torch.cat(predictions.anchors)
-        bag = self.bags(anchors, objects.boxes)  # (G, K)
-        image = objects.image[:, None]
-
-        target = predictions.coder.encode(anchors[bag], objects.boxes[:, None])
-        deltas = wide(torch.cat(predictions.deltas, dim=1)[image, bag])  # (G, K, 4)
+        anchors = torch.cat(predictions.anchors)[bag]  # (G, K, 4)
+        target = predictions.coder.encode(anchors, objects.boxes[:, None])
+        members = Entries(objects.image[:, None], bag)
+        (deltas,) = read_once(predictions.deltas, None, members)  # (G, K, 4)
         distance = smooth_l1(deltas, target.to(deltas.dtype), self.beta)  # (G, K)
-        logits = predictions.logits_at(image, bag, objects.labels[:, None])  # (G, K)
         # P_cls = sigmoid(logit), P_loc = exp(-box_weight * distance)
         return negative_log_mean_max(F.logsigmoid(logits) - self.box_weight * distance)
 
-    @torch.no_grad()
-    def bags(self, anchors: Tensor, boxes: Tensor) -> Tensor:
-        """``(G, K)`` indices of the anchors that overlap each object most."""
-        bag_size = min(self.bag_size, len(anchors))
-        return pairwise_iou(boxes, anchors).topk(bag_size, dim=1, sorted=False).indices
-
     def negative_bag_loss(
-        self, predictions: DensePredictions, objects: Objects
-    ) -> Tensor:
+        self, predictions: DensePredictions, objects: Objects, members: Entries
+    ) -> tuple[Tensor, Tensor]:
         """Cost of every confident anchor, the less the better its box fits.
 
         The sum over all anchors and classes as if none fitted, and a
         correction where one does.
 
+        Args:
+            predictions: Of the batch.
+            objects: Of the batch.
+            members: Of the bags: their logits are read along the way.
+
         Returns:
-            Scalar, the sum over images, anchors and classes.
+            Scalar, the sum over images, anchors and classes; and the logits of
+            ``members``, in their shape.
         """
         counted = outside_ignored(predictions, objects, self.ignore_iof_thr)
-        as_if_none_fitted = sum_background(predictions, self.gamma, counted)
-
         image, anchor, label, prob = self.matches(predictions, objects)
-        x = predictions.logits_at(image, anchor, label)  # (N,)
+        matched = Entries(image, anchor, label)
+        as_if_none_fitted, x, logits = background_and_logits(
+            predictions, self.gamma, counted, matched, members
+        )
         correction = focal_negative_unless_matched(
             x, prob.to(x.dtype), self.gamma
         ) - focal_negative(x, self.gamma)
         if counted is not None:
             correction = correction * counted[image, anchor]
-        return as_if_none_fitted + correction.sum()
+        return as_if_none_fitted + correction.sum(), logits
 
     @torch.no_grad()
     def matches(self, predictions: DensePredictions, objects: Objects) -> Matches:
         """Where and how well predicted boxes fit objects: P{a -> b}."""
-        per_image = zip(predictions.boxes(), objects.boxes.split(objects.counts))
-        overlaps = torch.cat([pairwise_iou(own, boxes) for boxes, own in per_image])
-        probs = saturated_linear(overlaps, self.iou_thr)  # (G, A)
-        object_, anchor = probs.nonzero(as_tuple=True)
+        pairs, first = [], 0
+        for i, own in enumerate(objects.boxes.split(objects.counts)):
+            object_, *rest = overlapping(predictions.boxes(i), own, self.iou_thr)
+            pairs.append((object_ + first, *rest))
+            first += len(own)
+        object_, anchor, iou = map(torch.cat, zip(*pairs))
+        prob = saturated_linear_of_pairs(iou, object_, len(objects), self.iou_thr)
         image, label = objects.image[object_], objects.labels[object_]
 
         # Several objects of a class may claim one anchor: the best counts.
-        num_anchors, num_classes = overlaps.shape[1], predictions.logits[0].shape[2]
+        num_anchors, num_classes = predictions.num_anchors, predictions.num_classes
         place = (image * num_anchors + anchor) * num_classes + label
         place, row = place.unique(return_inverse=True)
-        best = torch.zeros_like(place, dtype=probs.dtype)
-        best.scatter_reduce_(0, row, probs[object_, anchor], 'amax')
+        best = torch.zeros_like(place, dtype=prob.dtype)
+        best.scatter_reduce_(0, row, prob, 'amax')
 
         anchor, label = place // num_classes, place % num_classes
         return Matches(anchor // num_anchors, anchor % num_anchors, label, best)

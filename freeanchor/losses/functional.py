@@ -54,12 +54,32 @@ def saturated_linear(ious: Tensor, threshold: float) -> Tensor:
     return ((ious - threshold) / (best - threshold)).clamp(0, 1)
 
 
+def saturated_linear_of_pairs(
+    ious: Tensor, row: Tensor, num_rows: int, threshold: float
+) -> Tensor:
+    """:func:`saturated_linear` where it is above 0.
+
+    Args:
+        ious: ``(N,)`` all the entries of a ``(G, A)`` tensor above ``threshold``.
+        row: ``(N,)`` int64, the row of each.
+        num_rows: G.
+        threshold: See :func:`saturated_linear`.
+
+    Returns:
+        ``(N,)`` values in (0, 1].
+    """
+    lowest = threshold + torch.finfo(ious.dtype).eps
+    best = ious.new_full((num_rows,), lowest).scatter_reduce(0, row, ious, 'amax')
+    return ((ious - threshold) / (best[row] - threshold)).clamp(0, 1)
+
+
 def focal_negative(logits: Tensor, gamma: float) -> Tensor:
     """``p^gamma * -log(1 - p)`` of ``p = sigmoid(logits)``, elementwise.
 
     The cost of a probability that should be 0.
     """
-    return torch.exp(gamma * F.logsigmoid(logits)) * F.softplus(logits)
+    # Not F.softplus: from 20 on it leaves out what float64 still holds.
+    return torch.exp(gamma * F.logsigmoid(logits)) * -F.logsigmoid(-logits)
 
 
 def focal_negative_unless_matched(

@@ -11,16 +11,17 @@ from freeanchor.boxes import (
     BACKGROUND,
     IGNORED,
     centred_inside,
-    max_iou_assign,
-    pairwise_iou,
+    assign_by_iou,
 )
 from freeanchor.registry import MODELS
 from freeanchor.structures import DensePredictions, Objects
 
-from .background import sum_background
+from .background import background_and_logits
 from .base import DenseLoss
-from .functional import focal_negative, focal_positive, smooth_l1, wide
+from .entries import Entries
+from .functional import focal_negative, focal_positive, smooth_l1
 from .ignore import outside_ignored
+from .reading import read_once
 
 
 @MODELS.register_module()
@@ -72,16 +73,19 @@ class RetinaLoss(DenseLoss):
         # MMDetection counts at least one positive for each image.
         num_positive = (assigned >= 0).sum(dim=1).clamp(min=1).sum()
 
-        x = predictions.logits_at(image, anchor, objects.labels[matched])
+        background, x = background_and_logits(
+            predictions,
+            self.gamma,
+            assigned != IGNORED,
+            Entries(image, anchor, objects.labels[matched]),
+        )
         positive = self.alpha * focal_positive(x, self.gamma)
         as_negative = (1 - self.alpha) * focal_negative(x, self.gamma)
-        background = sum_background(predictions, self.gamma, assigned != IGNORED)
         loss_cls = (1 - self.alpha) * background + (positive - as_negative).sum()
 
-        target = predictions.coder.encode(
-            torch.cat(predictions.anchors)[anchor], objects.boxes[matched]
-        )
-        deltas = wide(torch.cat(predictions.deltas, dim=1)[image, anchor])
+        anchors = torch.cat(predictions.anchors)[anchor]  # (P, 4)
+        target = predictions.coder.encode(anchors, objects.boxes[matched])
+        (deltas,) = read_once(predictions.deltas, None, Entries(image, anchor))
         distance = smooth_l1(deltas, target.to(deltas.dtype), self.beta)
         return dict(
             loss_cls=loss_cls / num_positive,
@@ -97,17 +101,16 @@ class RetinaLoss(DenseLoss):
             ``IGNORED``. Anchors of the padding are ignored.
         """
         anchors = torch.cat(predictions.anchors)
-        ious = pairwise_iou(objects.boxes, anchors)  # (G, A)
-        rows, first = [], 0
-        for own, count, size in zip(
-            ious.split(objects.counts), objects.counts, objects.pad_shapes
-        ):
+        assigned = objects.labels.new_full(
+            (predictions.num_images, len(anchors)), IGNORED
+        )
+        first = 0
+        own = objects.boxes.split(objects.counts)
+        for row, boxes, size in zip(assigned, own, objects.pad_shapes):
             real = centred_inside(anchors, *size)  # (A,)
-            row = max_iou_assign(own.where(real, -1), self.pos_iou, self.neg_iou)
-            row = row.where(row < 0, row + first)
-            rows.append(row.where(real, IGNORED))
-            first += count
-        assigned = torch.stack(rows)
+            found = assign_by_iou(anchors[real], boxes, self.pos_iou, self.neg_iou)
+            row[real] = found.where(found < 0, found + first)
+            first += len(boxes)
         counted = outside_ignored(predictions, objects, self.ignore_iof_thr)
         if counted is not None:
             assigned[(assigned == BACKGROUND) & ~counted] = IGNORED

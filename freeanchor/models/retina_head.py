@@ -71,19 +71,18 @@ class RetinaHead(BaseModule):
             reg = cls
             for cls_conv, reg_conv in zip(self.cls_convs, self.reg_convs):
                 cls, reg = cls_conv(cls), reg_conv(reg)
-            logits.append(_flatten(self.retina_cls(cls), self.num_classes))
-            deltas.append(_flatten(self.retina_reg(reg), 4))
-        return DensePredictions(
-            logits=tuple(logits),
-            deltas=tuple(deltas),
-            anchors=self.anchors([tuple(x.shape[-2:]) for x in features]),
-            coder=self.coder,
-        )
+            logits.append(self.retina_cls(cls))
+            deltas.append(self.retina_reg(reg))
+        return self.predictions(logits, deltas)
 
+    def predictions(
+        self, logits: Sequence[Tensor], deltas: Sequence[Tensor]
+    ) -> DensePredictions:
+        """Predictions from the maps of the last convolutions.
 
-def _flatten(x: Tensor, width: int) -> Tensor:
-    """``(B, K * width, H, W)`` to ``(B, H * W * K, width)``.
-
-    A view of a channels-last map; a copy of a contiguous one.
-    """
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, width)
+        Args:
+            logits: Per level ``(B, K * num_classes, H_l, W_l)``.
+            deltas: Per level ``(B, K * 4, H_l, W_l)``.
+        """
+        anchors = self.anchors([tuple(x.shape[-2:]) for x in logits])
+        return DensePredictions.from_maps(logits, deltas, anchors, self.coder)

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from freeanchor.losses import FreeAnchorLoss
 from freeanchor.structures import DensePredictions, Objects
-from tests.batches import gradients, objects, predictions, sample
+from tests.batches import flat, gradients, objects, predictions, sample
 from tests.processes import run_on_processes
 from tests.reference import FreeAnchorReference, derivative, numbers
 
@@ -29,8 +29,8 @@ class Pair:
         ]
         anchors = torch.cat(batch.anchors).tolist()
         self.reference = FreeAnchorReference(anchors, rows, bag_size=8, **settings)
-        self.logits = numbers(torch.cat(batch.logits, dim=1).tolist())
-        self.deltas = numbers(torch.cat(batch.deltas, dim=1).tolist())
+        self.logits = numbers(flat(batch.logits).tolist())
+        self.deltas = numbers(flat(batch.deltas).tolist())
 
     def match(self) -> list:
         return self.reference.match(self.deltas, num_classes=3)
@@ -46,7 +46,8 @@ def near_truth(dtype: torch.dtype, **kwargs: float) -> DensePredictions:
     )
     exact = batch.coder.encode(anchors, truth[:, None]).to(dtype)  # (B, A, 4)
     noise = torch.randn(exact.shape, dtype=torch.float64).to(dtype) * 0.6
-    deltas = [x.detach().requires_grad_() for x in (exact + noise).split(counts, dim=1)]
+    levels = zip(batch.deltas, (exact + noise).split(counts, dim=1))
+    deltas = [x.reshape(like.shape).requires_grad_() for like, x in levels]
     return DensePredictions(batch.logits, tuple(deltas), batch.anchors, batch.coder)
 
 
@@ -96,9 +97,7 @@ def test_gradients_are_the_references(logit: float | None, dtype: torch.dtype) -
 
 
 def _grads(terms: dict, leaves: tuple) -> torch.Tensor:
-    return torch.cat(
-        torch.autograd.grad(sum(terms.values()), leaves, retain_graph=True), dim=1
-    )
+    return flat(torch.autograd.grad(sum(terms.values()), leaves, retain_graph=True))
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
@@ -142,7 +141,7 @@ def test_a_crowd_masks_only_the_anchors_inside_it() -> None:
     loss = FreeAnchorLoss(ignore_iof_thr=0.5)(
         batch, objects(sample([], [], ignored=[crowd]))
     )
-    grads = torch.cat(gradients(loss, batch)[: len(batch.logits)], dim=1)[0]
+    grads = flat(gradients(loss, batch)[: len(batch.logits)])[0]
     anchors = torch.cat(batch.anchors)
     for anchor, grad in zip(anchors, grads):
         width = (anchor[2].clamp(max=30) - anchor[0].clamp(min=-10)).clamp(min=0)

@@ -57,7 +57,7 @@ class Run:
 
 
 def _as_map(x: Tensor, shape: torch.Size) -> Tensor:
-    """``(B, H * W * K, width)`` back to the convolution's ``(B, K * width, H, W)``."""
+    """``(B, H * W, K, width)`` back to the convolution's ``(B, K * width, H, W)``."""
     return x.reshape(len(x), *shape, -1).permute(0, 3, 1, 2)
 
 

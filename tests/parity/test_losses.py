@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from freeanchor.boxes import AnchorGenerator, DeltaBoxCoder
 from freeanchor.losses import FreeAnchorLoss, RetinaLoss
-from freeanchor.models.retina_head import _flatten
+from freeanchor.losses.entries import Entries
 from freeanchor.structures import DensePredictions, Objects, check_objects
-from tests.batches import sample
+from tests.batches import flat, sample
 from tests.reference import FreeAnchorReference, numbers
 
 from .goldens import Case, cases, load
@@ -44,11 +44,9 @@ class Setup:
         anchors.pop('type')
         maps = [self.leaves[f'cls_score_{level}'] for level in range(5)]
         coder = settings['bbox_coder']
-        self.predictions = DensePredictions(
-            logits=tuple(_flatten(x, self.num_classes) for x in maps),
-            deltas=tuple(
-                _flatten(self.leaves[f'bbox_pred_{level}'], 4) for level in range(5)
-            ),
+        self.predictions = DensePredictions.from_maps(
+            logits=maps,
+            deltas=[self.leaves[f'bbox_pred_{level}'] for level in range(5)],
             anchors=AnchorGenerator(**anchors)([x.shape[-2:] for x in maps]),
             coder=DeltaBoxCoder(coder['target_stds'], coder['target_means']),
         )
@@ -74,7 +72,11 @@ class Setup:
     def has_digits(self, term: str) -> bool:
         """Whether MMDetection's float32 still tells this term's gradient."""
         if term == 'positive_bag_loss' and len(self.objects):
-            cost = self.loss.positive_bag_loss(self.predictions, self.objects)
+            objects, anchors = self.objects, torch.cat(self.predictions.anchors)
+            bag = self.loss.bags(anchors, objects.boxes)
+            members = Entries(objects.image[:, None], bag, objects.labels[:, None])
+            logits = members.read(self.predictions.logits)
+            cost = self.loss.positive_bag_loss(self.predictions, objects, bag, logits)
             if cost.detach().max() > UNLIKELY:
                 return False
         return self.highest_logit < SATURATED
@@ -219,8 +221,8 @@ def test_saturated_losses_are_the_references(name: str) -> None:
             for key in ('bag_size', 'iou_thr', 'alpha', 'gamma', 'box_weight', 'beta')
         },
     )
-    logits = numbers(torch.cat(setup.predictions.logits, dim=1).tolist())
-    deltas = numbers(torch.cat(setup.predictions.deltas, dim=1).tolist())
+    logits = numbers(flat(setup.predictions.logits).tolist())
+    deltas = numbers(flat(setup.predictions.deltas).tolist())
     match = reference.match(deltas, setup.num_classes)
     terms = setup.terms()
     for term, truth in {

@@ -1,0 +1,123 @@
+"""Boxes that overlap given objects, without comparing all with all.
+
+The plain form of both searches is a line of :func:`pairwise_iou`, which makes
+several ``(G, A)`` tensors. On a CPU, bounds of whole runs of boxes rule out most
+pairs first; what is found is the same.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .overlaps import aligned_iou, pairwise_iou
+from .runs import RUN, BoxRuns
+
+# (object, run) pairs that are compared at once: what stays in the cache.
+_AT_ONCE = 2048
+# From so many times ``k`` values on ``topk`` keeps a heap.
+_HEAP = 64
+
+
+def overlapping(
+    boxes: Tensor, objects: Tensor, iou_thr: float | Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All pairs of an object and a box that overlap by more than a threshold.
+
+    Args:
+        boxes: ``(A, 4)`` xyxy, pixels.
+        objects: ``(G, 4)`` xyxy, pixels.
+        iou_thr: One threshold, or ``(G,)`` one for each object.
+
+    Returns:
+        Object ``(N,)`` ascending, box ``(N,)`` ascending for each object, and
+        their IoU ``(N,)``.
+    """
+    thresholds = torch.as_tensor(iou_thr, dtype=boxes.dtype, device=boxes.device)
+    thresholds = thresholds.expand(len(objects))
+    if boxes.device.type != 'cpu':
+        ious = pairwise_iou(objects, boxes)
+        object_, box = (ious > thresholds[:, None]).nonzero(as_tuple=True)
+        return object_, box, ious[object_, box]
+    return _above(BoxRuns(boxes), objects, thresholds)
+
+
+def most_overlapping(boxes: Tensor, objects: Tensor, number: int) -> Tensor:
+    """The boxes that overlap each object most.
+
+    Args:
+        boxes: ``(A, 4)`` xyxy, pixels.
+        objects: ``(G, 4)`` xyxy, pixels.
+        number: Boxes for each object, K; of fewer boxes, all.
+
+    Returns:
+        ``(G, K)`` int64 indices of boxes, in no particular order; those that
+        ``topk`` takes of all overlaps, also where some are equal.
+    """
+    number = min(number, len(boxes))
+    few = len(objects) == 0 or len(boxes) < _HEAP * number
+    if few or boxes.device.type != 'cpu':
+        return pairwise_iou(objects, boxes).topk(number, dim=1, sorted=False).indices
+    runs = BoxRuns(boxes)
+    found = []
+    for own in objects.split(RUN):
+        best, tied = _best(runs, own, number)
+        for i in tied.nonzero()[:, 0].tolist():
+            best[i] = _as_topk_chooses(runs, own[i : i + 1], number)
+        found.append(best)
+    return torch.cat(found)
+
+
+def _above(
+    runs: BoxRuns, objects: Tensor, thresholds: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    found = []
+    for i in range(0, max(len(objects), 1), RUN):
+        bound = runs.iou_bound(objects[i : i + RUN])
+        object_, run = (bound > thresholds[i : i + RUN, None]).nonzero(as_tuple=True)
+        for pairs in zip((object_ + i).split(_AT_ONCE), run.split(_AT_ONCE)):
+            found.append(_compare(runs, objects, thresholds, *pairs))
+    object_, box, iou = map(torch.cat, zip(*found))
+    return object_, box, iou
+
+
+def _compare(
+    runs: BoxRuns, objects: Tensor, thresholds: Tensor, object_: Tensor, run: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    box, real = runs.members(run)  # (n, RUN)
+    iou = aligned_iou(runs.boxes[box], objects[object_, None])
+    pair, place = ((iou > thresholds[object_, None]) & real).nonzero(as_tuple=True)
+    return object_[pair], box[pair, place], iou[pair, place]
+
+
+def _best(runs: BoxRuns, objects: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """``(G, number)`` boxes, and ``(G,)`` whether others are as good as the last."""
+    bound = runs.iou_bound(objects)
+    num_runs = bound.shape[1]
+    tried = min(2 * number, num_runs)
+    while True:
+        bounds, run = bound.topk(min(tried + 1, num_runs), dim=1)
+        index, real = runs.members(run[:, :tried])
+        iou = aligned_iou(runs.boxes[index], objects[:, None, None])
+        best, place = iou.where(real, -1).flatten(1).topk(number + 1, dim=1)
+        last, next_best = best[:, -2], best[:, -1]
+        # A run that was not tried has nothing at its bound or above.
+        settled = (bounds[:, -1] < last) | (last == 0)
+        if tried == num_runs or settled.all():
+            tied = (last == next_best) | (last == 0)
+            return index.flatten(1).gather(1, place[:, :number]), tied
+        tried = min(2 * tried, num_runs)
+
+
+def _as_topk_chooses(runs: BoxRuns, object_: Tensor, number: int) -> Tensor:
+    """``(number,)`` what ``topk`` over all boxes takes, of equal ones too.
+
+    It keeps a heap of the first ``number`` boxes and lets in what exceeds its
+    least. What overlaps nothing is never let in, and so can be left out.
+    """
+    _, box, iou = _above(runs, object_, object_.new_zeros(1))
+    first = torch.arange(number, device=box.device)
+    index = torch.cat([first, box[box >= number]])
+    iou = torch.cat([aligned_iou(runs.boxes[first], object_), iou[box >= number]])
+    # For fewer it would not use a heap.
+    iou = F.pad(iou, (0, max(0, _HEAP * number - len(iou))), value=-1.0)
+    return index[iou.topk(number, sorted=False).indices]
