@@ -69,11 +69,11 @@ def dense_candidates(
     rows = [_best(*level, nms_pre) for level in levels]
     scores, labels, deltas, anchors = (torch.cat(x, dim=1) for x in zip(*rows))
     boxes, solid = _decode(coder, anchors, deltas, limits[:, None])
-    kept = solid & (scores > score_thr)
+    rejected = ~(solid & (scores > score_thr))
     num_images = len(limits)
-    image = torch.arange(num_images, device=kept.device)[:, None]
-    image = image.where(kept, num_images)
-    boxes = boxes.where(kept[..., None], 0)
+    image = torch.arange(num_images, device=scores.device)[:, None]
+    image = image.expand_as(scores).masked_fill(rejected, num_images)
+    boxes = boxes.masked_fill(rejected[..., None], 0)
     return Candidates(
         boxes.flatten(0, 1), scores.flatten(), labels.flatten(), image.flatten()
     )

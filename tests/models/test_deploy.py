@@ -1,8 +1,12 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from freeanchor.models.deploy import deploy
 from freeanchor.models.winograd import WinogradConv2d
@@ -83,6 +87,52 @@ def test_anchors_stay_in_float32(plain: nn.Module) -> None:
 def test_recording_without_a_gpu_is_refused(plain: nn.Module) -> None:
     with pytest.raises(ValueError, match='record needs a CUDA device, not cpu'):
         deploy(copy.deepcopy(plain), record=True)
+
+
+@pytest.mark.skipif(torch.__version__ < '2.7', reason='fake CUDA needs a driver here')
+def test_what_is_recorded_never_waits_for_a_gpu(plain: nn.Module) -> None:
+    """Tensors without data refuse whatever depends on values.
+
+    A copy from the CPU, which a recording cannot hold either, would be seen
+    as an operation on a tensor of the CPU.
+    """
+
+    def without_data(x: Tensor) -> Tensor:
+        return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device='cuda')
+
+    model = deploy(copy.deepcopy(plain), dtype=torch.float16)
+    with FakeTensorMode(allow_non_fake_inputs=True), Copies() as copies:
+        model._apply(without_data)
+        copies.seen.clear()
+        images = torch.empty(2, 3, 96, 128, device='cuda')
+        limits = torch.empty(2, 2, device='cuda', dtype=torch.float64)
+        with torch.no_grad():
+            found = model.find_candidates(images, limits)
+        assert not copies.seen
+        with pytest.raises(DynamicOutputShapeException):
+            found.scores.nonzero()
+        assert found.boxes.device.type == 'cuda'
+        assert found.boxes.dtype == found.scores.dtype == torch.float32
+        scores = torch.empty(3, 3)
+        assert copies.seen == []
+        scores.cuda()
+        assert copies.seen
+
+
+class Copies(TorchDispatchMode):
+    """Operations that read a tensor of the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        if any(x.device.type == 'cpu' for x in tensors):
+            self.seen.append(str(function))
+        return function(*args, **(kwargs or {}))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
