@@ -20,6 +20,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--show-dir', help='draw detections into this folder')
     parser.add_argument(
+        '--fuse',
+        action='store_true',
+        help='test as deployed: norms folded into convolutions, fast layouts',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
@@ -53,7 +58,21 @@ def test(args: argparse.Namespace) -> None:
         dump_detections(cfg, args.out)
     if args.show_dir is not None:
         draw_detections(cfg, args.show_dir)
-    build_runner(cfg).test()
+    runner = build_runner(cfg)
+    if args.fuse:
+        fuse_loaded(runner)
+    runner.test()
+
+
+def fuse_loaded(runner: Any) -> None:
+    """Deploy the runner's model, once it has the checkpoint's weights."""
+    from mmengine.model import is_model_wrapper
+
+    from freeanchor.models.deploy import deploy
+
+    runner.load_or_resume()
+    model = runner.model
+    deploy(model.module if is_model_wrapper(model) else model)
 
 
 def dump_detections(cfg: Any, path: str) -> None:
