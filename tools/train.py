@@ -22,6 +22,11 @@ def parse_args() -> argparse.Namespace:
         help='mixed precision: bfloat16 where the device has it, else float16',
     )
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='compile the network (torch.compile); the first batches are slow',
+    )
+    parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate with the number of images in a step',
@@ -52,13 +57,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def train(args: argparse.Namespace) -> None:
-    from freeanchor.engine import ConfigError, load_config, use_amp
+    from freeanchor.engine import ConfigError, load_config, use_amp, use_compile
     from freeanchor.engine.command_line import build_runner, set_launch
 
     cfg = load_config(args.config, args.cfg_options)
     set_launch(cfg, args.launcher, args.work_dir)
     if args.amp:
         use_amp(cfg)
+    if args.compile:
+        use_compile(cfg)
     if args.auto_scale_lr:
         if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
             raise ConfigError(

@@ -3,9 +3,12 @@
 from .amp import Bfloat16OptimWrapper, use_amp
 from .checkpoints import CheckpointHook
 from .class_check import ClassCheckHook
+from .compilation import use_compile
 from .config_files import load_config
+from .finite import FiniteLossHook
 from .loading import read_checkpoint, weights_of
 from .naming import ConfigError
+from .optim import OptimWrapper
 from .pretrained import Pretrained
 from .runner import DetectionRunner
 from .screen import ProgressLoggerHook
@@ -19,11 +22,14 @@ __all__ = [
     'ClassCheckHook',
     'ConfigError',
     'DetectionRunner',
+    'FiniteLossHook',
+    'OptimWrapper',
     'Pretrained',
     'ProgressLoggerHook',
     'SummaryHook',
     'load_config',
     'read_checkpoint',
     'use_amp',
+    'use_compile',
     'weights_of',
 ]

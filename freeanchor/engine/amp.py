@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import nn
 
 from freeanchor.registry import OPTIM_WRAPPERS
 
 from .naming import ConfigError
+from .optim import OptimWrapper
 
 _PLAIN = (None, 'OptimWrapper', 'Bfloat16OptimWrapper', 'AmpOptimWrapper')
 
@@ -21,7 +21,7 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
     bfloat16 has the range of float32, so that losses need no scaling.
     MMEngine's ``AmpOptimWrapper`` refuses to work on a CPU. Arguments are those
-    of :class:`mmengine.optim.OptimWrapper`.
+    of :class:`OptimWrapper`.
     """
 
     @contextmanager

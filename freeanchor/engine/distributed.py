@@ -53,16 +53,19 @@ def start_without_gpu(timeout: float | None = None, **_: Any) -> None:
     distributed.init_process_group('gloo', timeout=limit)
 
 
-def model_wrapper(wrapper: dict | None, find_unused: bool = False) -> dict | None:
-    """The config of the model's wrapper; on a CPU it must not name a device."""
-    if get_device() != 'cpu':
-        return wrapper
-    default = dict(
+def model_wrapper(wrapper: dict | None, find_unused: bool = False) -> dict:
+    """The config of the model's wrapper; on a CPU it must not name a device.
+
+    Unless ``wrapper`` is given, gradients are views of the buckets in which they
+    are exchanged, which spares a copy of all of them.
+    """
+    chosen = wrapper or dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
         find_unused_parameters=find_unused,
+        gradient_as_bucket_view=True,
     )
-    return dict(wrapper or default, device_ids=None)
+    return dict(chosen, device_ids=None) if get_device() == 'cpu' else dict(chosen)
 
 
 def _slurm() -> None:

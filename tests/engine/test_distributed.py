@@ -84,9 +84,12 @@ def test_on_a_cpu_the_model_is_wrapped_without_a_device(monkeypatch):
     assert own == dict(type='Mine', static_graph=True, device_ids=None)
 
 
-def test_on_a_gpu_the_wrapper_is_left_alone(monkeypatch):
+def test_on_a_gpu_the_wrapper_keeps_its_device_and_shares_its_buckets(monkeypatch):
     monkeypatch.setattr('freeanchor.engine.distributed.get_device', lambda: 'cuda')
-    assert model_wrapper(None) is None
+    wrapper = model_wrapper(None)
+    assert 'device_ids' not in wrapper
+    assert wrapper['gradient_as_bucket_view']
+    assert model_wrapper(dict(type='Mine')) == dict(type='Mine')
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
+    finite_loss=dict(type='FiniteLossHook', interval=50),
     class_check=dict(type='ClassCheckHook'),
     summary=dict(type='SummaryHook'),
 )
