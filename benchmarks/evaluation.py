@@ -36,7 +36,7 @@ def measure(device: str, quick: bool) -> dict[str, Any]:
         path, samples = scene(Path(folder), num_images)
         times, numbers = evaluations(path, samples, repeats)
     gathers = gather_times(num_images, 3 if quick else 7)
-    faster = ratio(times, REFERENCE, 'ours, faster_coco_eval')
+    best = 'ours, faster_coco_eval'
     return dict(
         title=f'COCO evaluation of {num_images} images x {DETECTIONS} detections',
         reach='at least 4x faster than pycocotools, equal to the last digit; results '
@@ -55,7 +55,14 @@ def measure(device: str, quick: bool) -> dict[str, Any]:
             times=times,
             gathers=gathers,
             numbers={name: found['bbox_mAP'] for name, found in numbers.items()},
-            ratios=[['evaluation (against pycocotools)', faster, 4]],
+            ratios=[
+                [
+                    'COCO evaluation (against pycocotools)',
+                    ratio(times, REFERENCE, best),
+                    4,
+                ],
+                ['COCO evaluation', ratio(times, PEER, best), None],
+            ],
         ),
     )
 
