@@ -1,6 +1,7 @@
 from .anchors import AnchorGenerator, centred_inside
-from .assign import BACKGROUND, IGNORED, max_iou_assign, assign_by_iou
+from .assign import BACKGROUND, IGNORED, assign_by_iou, max_iou_assign
 from .coder import DeltaBoxCoder
+from .fusing import can_fuse
 from .overlaps import aligned_iou, pairwise_iof, pairwise_iou
 from .search import most_overlapping, overlapping
 from .select import select_detections
@@ -11,9 +12,10 @@ __all__ = [
     'AnchorGenerator',
     'DeltaBoxCoder',
     'aligned_iou',
+    'assign_by_iou',
+    'can_fuse',
     'centred_inside',
     'max_iou_assign',
-    'assign_by_iou',
     'most_overlapping',
     'overlapping',
     'pairwise_iof',

@@ -44,6 +44,7 @@ def max_iou_assign(
 def assign_by_iou(
     anchors: Tensor,
     objects: Tensor,
+    valid: Tensor,
     pos_iou: float = 0.5,
     neg_iou: float = 0.4,
 ) -> Tensor:
@@ -52,6 +53,7 @@ def assign_by_iou(
     Args:
         anchors: ``(A, 4)`` xyxy, pixels.
         objects: ``(G, 4)`` xyxy, pixels, of one image.
+        valid: ``(A,)`` bool; the others are ignored.
         pos_iou: See :func:`max_iou_assign`.
         neg_iou: See :func:`max_iou_assign`.
 
@@ -59,7 +61,17 @@ def assign_by_iou(
         ``(A,)`` int64, each anchor's object, or ``BACKGROUND`` or ``IGNORED``.
     """
     if anchors.device.type != 'cpu':
-        return max_iou_assign(pairwise_iou(objects, anchors), pos_iou, neg_iou)
+        # A list of the valid ones would have to wait for the device.
+        ious = pairwise_iou(objects, anchors).where(valid, -1)
+        return max_iou_assign(ious, pos_iou, neg_iou).where(valid, IGNORED)
+    assigned = torch.full((len(anchors),), IGNORED)
+    assigned[valid] = _assign_sparsely(anchors[valid], objects, pos_iou, neg_iou)
+    return assigned
+
+
+def _assign_sparsely(
+    anchors: Tensor, objects: Tensor, pos_iou: float, neg_iou: float
+) -> Tensor:
     nearest = most_overlapping(anchors, objects, 1)[:, 0]
     best = aligned_iou(anchors[nearest], objects)  # (G,)
     # Below both, an overlap decides nothing; the slack keeps equal ones.

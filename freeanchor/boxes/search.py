@@ -2,13 +2,15 @@
 
 The plain form of both searches is a line of :func:`pairwise_iou`, which makes
 several ``(G, A)`` tensors. On a CPU, bounds of whole runs of boxes rule out most
-pairs first; what is found is the same.
+pairs first; what is found is the same. On a GPU all are compared, in a kernel that
+keeps the best of each run only.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .fusing import can_fuse
 from .overlaps import aligned_iou, pairwise_iou
 from .runs import RUN, BoxRuns
 
@@ -50,9 +52,13 @@ def most_overlapping(boxes: Tensor, objects: Tensor, number: int) -> Tensor:
         number: Boxes for each object, K; of fewer boxes, all.
 
     Returns:
-        ``(G, K)`` int64 indices of boxes, in no particular order; those that
-        ``topk`` takes of all overlaps, also where some are equal.
+        ``(G, K)`` int64 indices of boxes, in no particular order; on a CPU those
+        that ``topk`` takes of all overlaps, also where some are equal.
     """
+    if can_fuse(boxes):
+        from . import triton_search  # Triton is not there on every machine
+
+        return triton_search.most_overlapping(boxes, objects, number)
     number = min(number, len(boxes))
     few = len(objects) == 0 or len(boxes) < _HEAP * number
     if few or boxes.device.type != 'cpu':

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from freeanchor.boxes import can_fuse
 from freeanchor.structures import DensePredictions
 
-from .entries import Entries
+from .entries import Entries, reader_of
 from .functional import focal_negative, wide
 from .kernels.chunked import ChunkedBackground
 from .reading import is_dense, read_once
@@ -39,6 +40,11 @@ def sum_background(
     return total
 
 
+def is_fused(predictions: DensePredictions) -> bool:
+    """Whether Triton's kernels read these predictions."""
+    return all(can_fuse(x) and is_dense(x) for x in predictions.logits)
+
+
 def background_and_logits(
     predictions: DensePredictions,
     gamma: float,
@@ -58,6 +64,11 @@ def background_and_logits(
         ``entries``, in its shape; float32 or wider.
     """
     logits = predictions.logits
+    if is_fused(predictions):
+        from .kernels.triton_background import TritonBackground
+
+        readers = (reader_of(x, logits) for x in entries)
+        return read_once(logits, TritonBackground(gamma, counted), *readers)
     if logits[0].device.type == 'cpu' and all(map(is_dense, logits)):
         return read_once(logits, ChunkedBackground(gamma, counted), *entries)
     background = sum_background(predictions, gamma, counted)

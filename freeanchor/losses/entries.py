@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from .reading import Levels
+from freeanchor.boxes import can_fuse
+
+from .reading import Levels, SparseReader, read_once
 
 
 class Entries:
@@ -52,3 +54,21 @@ class Entries:
             place = (self.image, own // per_position, own % per_position, *self.label)
             yield level, place, inside if self.label else inside[..., None]
             start += positions * per_position
+
+
+def read_entries(levels: Levels, entries: Entries) -> Tensor:
+    """A few entries of the maps, ``(...)`` or ``(..., W)``, differentiable.
+
+    Where the maps are read as a whole too, read both at once, with
+    :func:`freeanchor.losses.background.background_and_logits`.
+    """
+    return read_once(levels, None, reader_of(entries, levels))[0]
+
+
+def reader_of(entries: Entries, levels: Levels) -> SparseReader:
+    """What reads ``entries`` fastest where the maps are."""
+    if not can_fuse(levels[0]):
+        return entries
+    from .kernels.triton_entries import TritonEntries
+
+    return TritonEntries(entries)

@@ -14,9 +14,9 @@ from freeanchor.boxes import most_overlapping, overlapping
 from freeanchor.registry import MODELS
 from freeanchor.structures import DensePredictions, Objects
 
-from .background import background_and_logits
+from .background import background_and_logits, is_fused
 from .base import DenseLoss
-from .entries import Entries
+from .entries import Entries, read_entries
 from .functional import (
     focal_negative,
     focal_negative_unless_matched,
@@ -125,7 +125,7 @@ class FreeAnchorLoss(DenseLoss):
         anchors = torch.cat(predictions.anchors)[bag]  # (G, K, 4)
         target = predictions.coder.encode(anchors, objects.boxes[:, None])
         members = Entries(objects.image[:, None], bag)
-        (deltas,) = read_once(predictions.deltas, None, members)  # (G, K, 4)
+        deltas = read_entries(predictions.deltas, members)  # (G, K, 4)
         distance = smooth_l1(deltas, target.to(deltas.dtype), self.beta)  # (G, K)
         # P_cls = sigmoid(logit), P_loc = exp(-box_weight * distance)
         return negative_log_mean_max(F.logsigmoid(logits) - self.box_weight * distance)
@@ -148,6 +148,8 @@ class FreeAnchorLoss(DenseLoss):
             ``members``, in their shape.
         """
         counted = outside_ignored(predictions, objects, self.ignore_iof_thr)
+        if is_fused(predictions):
+            return self._fused_negative(predictions, objects, members, counted)
         image, anchor, label, prob = self.matches(predictions, objects)
         matched = Entries(image, anchor, label)
         as_if_none_fitted, x, logits = background_and_logits(
@@ -181,6 +183,26 @@ class FreeAnchorLoss(DenseLoss):
 
         anchor, label = place // num_classes, place % num_classes
         return Matches(anchor // num_anchors, anchor % num_anchors, label, best)
+
+    def _fused_negative(
+        self,
+        predictions: DensePredictions,
+        objects: Objects,
+        members: Entries,
+        counted: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """The same in kernels: no list of matches has to leave the device."""
+        from .kernels.triton_background import TritonBackground
+        from .kernels.triton_entries import TritonEntries
+        from .kernels.triton_matches import TritonMatches
+
+        as_if_none_fitted, correction, logits = read_once(
+            predictions.logits,
+            TritonBackground(self.gamma, counted),
+            TritonMatches(predictions, objects, self.iou_thr, self.gamma, counted),
+            TritonEntries(members),
+        )
+        return as_if_none_fitted + correction, logits
 
     def _normalizer(self, count: int, device: torch.device) -> int | Tensor:
         if self.global_normalizer:

@@ -12,7 +12,8 @@ def mean_over_processes(count: int, device: torch.device) -> Tensor:
     divides by this therefore has the gradient of one process with the whole
     batch.
     """
-    total = torch.tensor(float(count), device=device)
+    # Filled on the device: a copy from the host would wait for it.
+    total = torch.full((), float(count), device=device)
     processes = 1
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(total)

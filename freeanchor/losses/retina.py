@@ -10,18 +10,17 @@ from torch import Tensor
 from freeanchor.boxes import (
     BACKGROUND,
     IGNORED,
-    centred_inside,
     assign_by_iou,
+    centred_inside,
 )
 from freeanchor.registry import MODELS
 from freeanchor.structures import DensePredictions, Objects
 
 from .background import background_and_logits
 from .base import DenseLoss
-from .entries import Entries
+from .entries import Entries, read_entries
 from .functional import focal_negative, focal_positive, smooth_l1
 from .ignore import outside_ignored
-from .reading import read_once
 
 
 @MODELS.register_module()
@@ -68,8 +67,9 @@ class RetinaLoss(DenseLoss):
             ``loss_cls`` and ``loss_bbox``, scalars.
         """
         assigned = self.assign(predictions, objects)  # (B, A)
-        image, anchor = (assigned >= 0).nonzero(as_tuple=True)  # (P,)
+        image, anchor = _places(assigned, len(objects))  # (N,)
         matched = assigned[image, anchor]
+        is_positive, matched = matched >= 0, matched.clamp(min=0)
         # MMDetection counts at least one positive for each image.
         num_positive = (assigned >= 0).sum(dim=1).clamp(min=1).sum()
 
@@ -81,12 +81,14 @@ class RetinaLoss(DenseLoss):
         )
         positive = self.alpha * focal_positive(x, self.gamma)
         as_negative = (1 - self.alpha) * focal_negative(x, self.gamma)
-        loss_cls = (1 - self.alpha) * background + (positive - as_negative).sum()
+        correction = torch.where(is_positive, positive - as_negative, 0)
+        loss_cls = (1 - self.alpha) * background + correction.sum()
 
-        anchors = torch.cat(predictions.anchors)[anchor]  # (P, 4)
+        anchors = torch.cat(predictions.anchors)[anchor]  # (N, 4)
         target = predictions.coder.encode(anchors, objects.boxes[matched])
-        (deltas,) = read_once(predictions.deltas, None, Entries(image, anchor))
+        deltas = read_entries(predictions.deltas, Entries(image, anchor))
         distance = smooth_l1(deltas, target.to(deltas.dtype), self.beta)
+        distance = torch.where(is_positive, distance, 0)
         return dict(
             loss_cls=loss_cls / num_positive,
             loss_bbox=self.box_weight * distance.sum() / num_positive,
@@ -101,17 +103,28 @@ class RetinaLoss(DenseLoss):
             ``IGNORED``. Anchors of the padding are ignored.
         """
         anchors = torch.cat(predictions.anchors)
-        assigned = objects.labels.new_full(
-            (predictions.num_images, len(anchors)), IGNORED
-        )
+        assigned = objects.labels.new_empty(predictions.num_images, len(anchors))
         first = 0
         own = objects.boxes.split(objects.counts)
         for row, boxes, size in zip(assigned, own, objects.pad_shapes):
-            real = centred_inside(anchors, *size)  # (A,)
-            found = assign_by_iou(anchors[real], boxes, self.pos_iou, self.neg_iou)
-            row[real] = found.where(found < 0, found + first)
+            valid = centred_inside(anchors, *size)  # (A,)
+            found = assign_by_iou(anchors, boxes, valid, self.pos_iou, self.neg_iou)
+            row[:] = found.where(found < 0, found + first)
             first += len(boxes)
         counted = outside_ignored(predictions, objects, self.ignore_iof_thr)
         if counted is not None:
             assigned[(assigned == BACKGROUND) & ~counted] = IGNORED
         return assigned
+
+
+def _places(assigned: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
+    """Image and anchor, ``(N,)`` each, of all positive anchors at least."""
+    if assigned.device.type == 'cpu':
+        image, anchor = (assigned >= 0).nonzero(as_tuple=True)
+        return image, anchor
+    # A list of the positive ones would have to wait for the device.
+    num_images, num_anchors = assigned.shape
+    sizes = num_images, num_anchors if num_objects else 0
+    image, anchor = (torch.arange(n, device=assigned.device) for n in sizes)
+    image, anchor = torch.meshgrid(image, anchor, indexing='ij')
+    return image.flatten(), anchor.flatten()

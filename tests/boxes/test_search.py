@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from freeanchor.boxes import (
+    IGNORED,
     AnchorGenerator,
     assign_by_iou,
     max_iou_assign,
@@ -108,10 +109,19 @@ def test_fewer_boxes_than_asked_for_are_all_taken() -> None:
 def test_assignment_is_that_of_all_overlaps(scene: str, neg_iou: float) -> None:
     own = SCENES[scene]
     expected = max_iou_assign(pairwise_iou(own, anchors()), 0.5, neg_iou)
-    assert torch.equal(assign_by_iou(anchors(), own, 0.5, neg_iou), expected)
+    valid = torch.ones(len(anchors()), dtype=torch.bool)
+    assert torch.equal(assign_by_iou(anchors(), own, valid, 0.5, neg_iou), expected)
 
 
 def test_a_box_given_twice_is_assigned_as_if_all_were_compared() -> None:
     own = objects(6, seed=4)[[0, 1, 1, 2, 0]]
     expected = max_iou_assign(pairwise_iou(own, anchors()))
-    assert torch.equal(assign_by_iou(anchors(), own), expected)
+    valid = torch.ones(len(anchors()), dtype=torch.bool)
+    assert torch.equal(assign_by_iou(anchors(), own, valid), expected)
+
+
+def test_anchors_that_are_not_valid_are_ignored_and_best_for_no_object() -> None:
+    own, valid = objects(20, seed=6), torch.arange(len(anchors())) % 3 > 0
+    ious = pairwise_iou(own, anchors()).where(valid, -1)
+    expected = max_iou_assign(ious).where(valid, IGNORED)
+    assert torch.equal(assign_by_iou(anchors(), own, valid), expected)

@@ -69,8 +69,8 @@ def _pieces(
 ) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
     """Contiguous parts of a level ``(rows, width)``, of what counts, of ``out``."""
     for image in range(len(level)):
-        parts = (x if x is None else x[image] for x in (level, counted, out))
-        for plane in _planes(*parts):
+        mask, into = (x if x is None else x[image] for x in (counted, out))
+        for plane in _planes(level[image], mask, into):
             rows = max(1, _PIECE // plane[0].shape[1])
             for i in range(0, len(plane[0]), rows):
                 here = slice(i, i + rows)

@@ -1,0 +1,71 @@
+"""The kernels for GPUs, where there is none."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from freeanchor.boxes import DeltaBoxCoder
+from freeanchor.losses import DenseLoss, FreeAnchorLoss, RetinaLoss
+from freeanchor.structures import DensePredictions, Objects, Regions
+
+triton = pytest.importorskip('triton')
+
+
+def run(*command: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, '-m', *command],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_interpreted_kernels_compute_what_the_plain_forms_do() -> None:
+    tests = 'tests/losses/kernels/interpreted.py'
+    found = run('pytest', '-p', 'no:cacheprovider', tests, TRITON_INTERPRET='1')
+    assert ' passed' in found
+
+
+@pytest.mark.slow
+def test_kernels_compile_for_gpus() -> None:
+    """To the machine code of an A100 and an H100; no GPU takes part."""
+    kernels = '_add _best_overlap _correct _derive _read _run_maxima _sum'
+    found = run('tests.losses.kernels.compile_all')
+    assert found.splitlines() == [f'sm_80 {kernels}', f'sm_90 {kernels}']
+
+
+@pytest.mark.skipif(torch.__version__ < '2.7', reason='fake CUDA needs a driver here')
+@pytest.mark.parametrize('loss', [FreeAnchorLoss(), RetinaLoss()])
+def test_no_step_of_a_loss_waits_for_the_gpu(
+    loss: DenseLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tensors without data cannot be waited for: asking for a value raises."""
+    launched = []
+    jit = triton.runtime.jit.JITFunction
+    monkeypatch.setattr(jit, 'run', lambda self, *_, **__: launched.append(self))
+    with FakeTensorMode(), pytest.raises(Exception, match='nonzero'):
+        torch.ones(3, device='cuda').nonzero()
+    with FakeTensorMode():
+        maps = [
+            torch.zeros(2, 9 * width, 4, 4, device='cuda', dtype=torch.bfloat16)
+            for width in (3, 4)
+        ]
+        anchors = torch.zeros(4 * 4 * 9, 4, device='cuda')
+        row = torch.zeros(1, device='cuda', dtype=torch.long)
+        batch = DensePredictions.from_maps(
+            *([x] for x in maps), [anchors], DeltaBoxCoder()
+        )
+        objects = Objects(
+            boxes=torch.ones(1, 4, device='cuda'), labels=row, image=row, counts=(1, 0),
+            ignored=Regions(torch.ones(0, 4, device='cuda'), row[:0]),
+            pad_shapes=((64, 64), (64, 64)),
+        )  # fmt: skip
+        loss(batch, objects)
+    assert launched
