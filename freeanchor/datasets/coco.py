@@ -49,7 +49,8 @@ class CocoDataset(BaseDataset):
             of the classes, ``min_size=32`` those with a shorter side under 32
             pixels. Not applied in test mode.
         test_mode: Keep every image.
-        kwargs: See :class:`mmengine.dataset.BaseDataset`.
+        kwargs: See :class:`mmengine.dataset.BaseDataset`. ``serialize_data`` has no
+            effect: annotations stand in arrays, which workers share.
 
     Raises:
         FileNotFoundError: The annotation file or the images' folder is missing.
@@ -74,7 +75,11 @@ class CocoDataset(BaseDataset):
         super().__init__(ann_file, pipeline=transforms, **kwargs)
 
     def load_data_list(self) -> ImageTable:
-        """Reads the annotation file, and fills in ``metainfo``."""
+        """Reads the annotation file, and fills in ``metainfo``.
+
+        A subclass that changes rows extends :meth:`get_data_info`: those of a
+        table are made anew each time they are asked for.
+        """
         file = read_coco(self.ann_file, need_annotations=not self.test_mode)
         folder = _image_folder(self.data_prefix)
         classes = _choose_classes(
