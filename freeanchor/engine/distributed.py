@@ -73,6 +73,8 @@ def _slurm() -> None:
     environ.setdefault('RANK', environ['SLURM_PROCID'])
     environ.setdefault('WORLD_SIZE', environ['SLURM_NTASKS'])
     environ.setdefault('LOCAL_RANK', environ['SLURM_LOCALID'])
+    if environ.get('SLURM_NTASKS_PER_NODE', '').isdigit():
+        environ.setdefault('LOCAL_WORLD_SIZE', environ['SLURM_NTASKS_PER_NODE'])
     environ.setdefault('MASTER_ADDR', _first_host(environ['SLURM_NODELIST']))
     # The same on all nodes, and another for each job.
     job = int(environ.get('SLURM_JOB_ID', '0'))
@@ -96,6 +98,8 @@ def _mpi() -> None:
     environ.setdefault('RANK', environ['OMPI_COMM_WORLD_RANK'])
     environ.setdefault('WORLD_SIZE', environ['OMPI_COMM_WORLD_SIZE'])
     environ.setdefault('LOCAL_RANK', environ['OMPI_COMM_WORLD_LOCAL_RANK'])
+    local_size = environ.get('OMPI_COMM_WORLD_LOCAL_SIZE', '1')
+    environ.setdefault('LOCAL_WORLD_SIZE', local_size)
     environ.setdefault('MASTER_PORT', '29500')
 
 

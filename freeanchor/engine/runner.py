@@ -24,6 +24,7 @@ from .naming import ConfigError
 from .optim import prefer_fused
 from .prefetch import DevicePrefetcher
 from .screen import make_readable
+from .workers import with_workers
 
 
 @RUNNERS.register_module()
@@ -75,7 +76,9 @@ class DetectionRunner(Runner):
     @staticmethod
     def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> DataLoader:
         with _fault_of_config('data'):
-            return Runner.build_dataloader(pinned(dataloader), *args, **kwargs)
+            return Runner.build_dataloader(
+                pinned(with_workers(dataloader)), *args, **kwargs
+            )
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if self.distributed:
