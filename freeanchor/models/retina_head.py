@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from freeanchor.registry import MODELS, TASK_UTILS
 from freeanchor.structures import DensePredictions
 
+from .convolution import Conv2d
+
 
 @MODELS.register_module()
 class RetinaHead(BaseModule):
@@ -54,15 +56,16 @@ class RetinaHead(BaseModule):
         def tower() -> nn.ModuleList:
             widths = [in_channels] + [feat_channels] * stacked_convs
             return nn.ModuleList(
-                ConvModule(i, o, 3, padding=1) for i, o in pairwise(widths)
+                ConvModule(i, o, 3, padding=1, conv_cfg=dict(type=Conv2d))
+                for i, o in pairwise(widths)
             )
 
         # These names are the keys of published checkpoints.
         width = feat_channels if stacked_convs else in_channels
         per_cell = self.anchors.num_anchors
         self.cls_convs, self.reg_convs = tower(), tower()
-        self.retina_cls = nn.Conv2d(width, per_cell * num_classes, 3, padding=1)
-        self.retina_reg = nn.Conv2d(width, per_cell * 4, 3, padding=1)
+        self.retina_cls = Conv2d(width, per_cell * num_classes, 3, padding=1)
+        self.retina_reg = Conv2d(width, per_cell * 4, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor]) -> DensePredictions:
         """Predictions from one ``(B, C, H_l, W_l)`` map per level."""
