@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
 
 from benchmarks.machine import ROOT
+from freeanchor.engine.synthetic import optim_wrapper_of
 from freeanchor.models.deploy import deploy
-from freeanchor.registry import MODELS, SCOPE
+from freeanchor.registry import MODELS
 from freeanchor.structures import Objects
 
 CONFIG = ROOT / 'configs' / 'free_anchor_r50_fpn_1x.py'
@@ -61,13 +60,15 @@ def make_loss(case: dict[str, Any]) -> Callable[[], dict[str, float]]:
 
 def make_train_step(case: dict[str, Any]) -> Callable[[], dict[str, float]]:
     """Forward, backward, clipping and the step of the optimizer."""
-    model = detector(case).train()
-    with DefaultScope.overwrite_default_scope(SCOPE):
-        wrapper = build_optim_wrapper(model, recipe(case).optim_wrapper)
+    # As the runner and the preprocessor leave them.
+    channels_last = dict(memory_format=torch.channels_last)
+    model = detector(case).train().to(**channels_last)
+    pixels = case['pixels'].contiguous(**channels_last)
+    wrapper = optim_wrapper_of(model, recipe(case).optim_wrapper, 'cpu')
     samples = samples_of(case)
 
     def call() -> dict[str, float]:
-        losses = model(case['pixels'], samples, mode='loss')
+        losses = model(pixels, samples, mode='loss')
         total, log = model.parse_losses(losses)
         wrapper.update_params(total)
         return {name: float(x) for name, x in log.items() if name != 'loss'}

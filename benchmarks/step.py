@@ -42,6 +42,7 @@ def measure(device: str, quick: bool) -> dict[str, Any]:
         raw[title] = dict(times=times, flops=flops)
         rows += table(title, images, times)
         calls.clear()
+    raw['ratios'] = aims(raw, device)
     raw['shapes'] = shapes_of_an_epoch(images=2000 if quick else 20000)
     raw['matrix_rate'] = matrix_rate(device, quick)
     return dict(
@@ -53,6 +54,23 @@ def measure(device: str, quick: bool) -> dict[str, Any]:
         notes=notes(peer, raw, device),
         raw=raw,
     )
+
+
+def aims(raw: dict[str, Any], device: str) -> list[list[Any]]:
+    """Bars of the overview: how many times faster, and what is aimed at."""
+    bars = []
+    for title, found in raw.items():
+        times = found['times']
+        for theirs_name, ours_name, aim in (
+            ('MMDetection', 'ours', 1.3 if device == 'cpu' else None),
+            ('MMDetection', 'ours, --amp', 4.0),
+            ('MMDetection RetinaNet, AMP', 'ours, --amp', 2.0),
+        ):
+            faster = ratio(times, theirs_name, ours_name)
+            if faster is not None:
+                who = f'{ours_name} against {theirs_name}'
+                bars.append([f'step: {title}, {who}', round(faster, 2), aim])
+    return bars
 
 
 def cpu_cases(quick: bool) -> list[tuple[str, int, tuple[int, int], dict]]:

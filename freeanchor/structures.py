@@ -6,7 +6,6 @@ one), C classes, G objects of the batch, R ignored regions.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from mmengine.structures import BaseDataElement
@@ -120,14 +119,16 @@ class Objects:
             device: Where the tensors should go.
         """
         truth = [sample.gt_instances for sample in samples]
-        ignored = [_ignored_boxes(sample) for sample in samples]
-        boxes, image = _in_one_row([x.bboxes for x in truth], device)
+        boxes, image = _in_one_row([x.bboxes for x in truth])
+        labels = torch.cat([x.labels for x in truth])
+        rows = [boxes, labels, image, *_in_one_row(list(map(_ignored_boxes, samples)))]
+        boxes, labels, image, *ignored = _moved(rows, device)
         return cls(
             boxes=boxes,
-            labels=torch.cat([x.labels for x in truth]).to(device, non_blocking=True),
+            labels=labels,
             image=image,
             counts=tuple(len(x) for x in truth),
-            ignored=Regions(*_in_one_row(ignored, device)),
+            ignored=Regions(*ignored),
             pad_shapes=tuple(x.get('pad_shape', x.img_shape)[:2] for x in samples),
         )
 
@@ -181,9 +182,30 @@ def _ignored_boxes(sample: BaseDataElement) -> Tensor:
     return sample.gt_instances.bboxes[:0]
 
 
-def _in_one_row(boxes: list[Tensor], device: Any) -> tuple[Tensor, Tensor]:
-    image = [torch.full((len(x),), i, dtype=torch.long) for i, x in enumerate(boxes)]
-    return (
-        torch.cat(boxes).to(device, non_blocking=True),
-        torch.cat(image).to(device or boxes[0].device, non_blocking=True),
-    )
+def _in_one_row(boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
+    image = [torch.full_like(x[:, 0], i, dtype=torch.long) for i, x in enumerate(boxes)]
+    return torch.cat(boxes), torch.cat(image)
+
+
+def _moved(tensors: list[Tensor], device: torch.device | str | None) -> list[Tensor]:
+    if device is None or torch.device(device).type != 'cuda' or tensors[0].is_cuda:
+        return [x.to(device) for x in tensors]
+    # From pinned memory, and one copy for all: nothing waits for it.
+    row = packed(tensors).pin_memory().to(device, non_blocking=True)
+    return unpacked(row, tensors)
+
+
+def packed(tensors: Sequence[Tensor]) -> Tensor:
+    """The bytes of tensors in one row of uint8, of the widest dtypes first."""
+    widest_first = sorted(tensors, key=lambda x: -x.element_size())
+    return torch.cat([x.reshape(-1).view(torch.uint8) for x in widest_first])
+
+
+def unpacked(row: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """Views of what :func:`packed` packed, with the shapes and dtypes of ``like``."""
+    found, start = {}, 0
+    for i in sorted(range(len(like)), key=lambda i: -like[i].element_size()):
+        end = start + like[i].numel() * like[i].element_size()
+        found[i] = row[start:end].view(like[i].dtype).view(like[i].shape)
+        start = end
+    return [found[i] for i in range(len(like))]

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from freeanchor.boxes import DeltaBoxCoder
-from freeanchor.structures import DensePredictions, Objects, check_objects
+from freeanchor.structures import (
+    DensePredictions,
+    Objects,
+    check_objects,
+    packed,
+    unpacked,
+)
 from tests.batches import flat, predictions, sample
 
 
@@ -24,6 +30,22 @@ def test_objects_of_all_images_stand_in_one_row() -> None:
     assert batch.ignored.image.tolist() == [1]
     assert batch.pad_shapes == ((64, 64), (64, 64), (96, 128))
     assert len(batch) == 3
+
+
+def test_tensors_travel_in_one_row_of_bytes() -> None:
+    tensors = [
+        torch.rand(3, 4),
+        torch.arange(3),
+        torch.rand(0, 4),
+        torch.rand(2, dtype=torch.float64),
+        torch.tensor([True, False, True]),
+    ]
+    row = packed(tensors)
+    assert row.dtype == torch.uint8
+    assert row.ndim == 1
+    for found, given in zip(unpacked(row, tensors), tensors):
+        assert found.dtype == given.dtype
+        assert torch.equal(found, given)
 
 
 def test_a_batch_without_objects_is_nothing_special() -> None:
