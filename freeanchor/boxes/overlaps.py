@@ -1,5 +1,7 @@
 """Overlap of boxes."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchvision.ops import box_area, box_iou
@@ -20,8 +22,18 @@ def aligned_iou(boxes: Tensor, others: Tensor) -> Tensor:
     Returns:
         ``(...)``, the number :func:`pairwise_iou` has for the same two boxes.
     """
-    left, top, right, bottom = boxes.unbind(-1)
-    other_left, other_top, other_right, other_bottom = others.unbind(-1)
+    return iou_of_sides(boxes.unbind(-1), others.unbind(-1))
+
+
+def iou_of_sides(sides: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """:func:`aligned_iou` of boxes by column, which a CPU reads faster.
+
+    Args:
+        sides: Left, top, right and bottom, ``(...)`` each, in pixels.
+        others: The same; dimensions broadcast.
+    """
+    left, top, right, bottom = sides
+    other_left, other_top, other_right, other_bottom = others
     width = torch.minimum(right, other_right) - torch.maximum(left, other_left)
     height = torch.minimum(bottom, other_bottom) - torch.maximum(top, other_top)
     shared = width.clamp_(min=0) * height.clamp_(min=0)

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .overlaps import iou_of_sides
+
 RUN = 32
 """Boxes in a run: neighbours in a map, so their common bound is small."""
 
@@ -23,7 +25,8 @@ class BoxRuns:
         lacking = -len(boxes) % RUN
         # The last run is filled up with its last box, which changes no bound.
         filled = F.pad(boxes.T, (0, lacking), mode='replicate') if lacking else boxes.T
-        left, top, right, bottom = filled.reshape(4, -1, RUN)  # (R, RUN) each
+        self.sides = filled.reshape(4, -1, RUN).contiguous()  # left, top, right, bottom
+        left, top, right, bottom = self.sides  # (R, RUN) each
         areas = (right - left) * (bottom - top)
         self.least_area, self.most_area = areas.aminmax(dim=1)
         self.left, self.top = left.amin(dim=1), top.amin(dim=1)
@@ -47,16 +50,23 @@ class BoxRuns:
         torch.maximum(union, torch.maximum(area, self.least_area), out=union)
         return shared.div_(union).mul_(_SLACK)
 
-    def members(self, runs: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes of runs.
+    def iou(self, runs: Tensor, objects: Tensor) -> Tensor:
+        """Overlaps of the boxes of runs with an object each.
 
         Args:
             runs: ``(...)`` int64.
+            objects: ``(..., 4)`` xyxy, pixels; leading dimensions broadcast.
 
         Returns:
-            ``(..., RUN)`` int64 indices of boxes, and ``(..., RUN)`` bool, false
-            where the last run has no box of its own.
+            ``(..., RUN)``, -1 where the last run has no box of its own. The
+            index of a box is its run's times ``RUN`` and its place.
         """
-        index = runs[..., None] * RUN + torch.arange(RUN, device=runs.device)
-        real = index < len(self.boxes)
-        return index.clamp(max=len(self.boxes) - 1), real
+        sides = self.sides.flatten(0, 1)
+        own = [sides[runs + i * self.sides.shape[1]] for i in range(4)]  # (..., RUN)
+        iou = iou_of_sides(own, objects[..., None].unbind(-2))
+        own_last = len(self.boxes) - (self.sides.shape[1] - 1) * RUN
+        if own_last < RUN:
+            iou[..., own_last:].masked_fill_(
+                (runs == self.sides.shape[1] - 1)[..., None], -1
+            )
+        return iou

@@ -6,6 +6,8 @@ pairs first; what is found is the same. On a GPU all are compared, in a kernel t
 keeps the best of each run only.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +18,8 @@ from .runs import RUN, BoxRuns
 
 # (object, run) pairs that are compared at once: what stays in the cache.
 _AT_ONCE = 2048
+# Objects whose every overlap is listed at once: some megabytes.
+_TIED_AT_ONCE = 8
 # From so many times ``k`` values on ``topk`` keeps a heap.
 _HEAP = 64
 
@@ -67,8 +71,8 @@ def most_overlapping(boxes: Tensor, objects: Tensor, number: int) -> Tensor:
     found = []
     for own in objects.split(RUN):
         best, tied = _best(runs, own, number)
-        for i in tied.nonzero()[:, 0].tolist():
-            best[i] = _as_topk_chooses(runs, own[i : i + 1], number)
+        for some in tied.nonzero()[:, 0].split(_TIED_AT_ONCE):
+            best[some] = _as_topk_chooses(runs, own[some], number)
         found.append(best)
     return torch.cat(found)
 
@@ -89,10 +93,9 @@ def _above(
 def _compare(
     runs: BoxRuns, objects: Tensor, thresholds: Tensor, object_: Tensor, run: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    box, real = runs.members(run)  # (n, RUN)
-    iou = aligned_iou(runs.boxes[box], objects[object_, None])
-    pair, place = ((iou > thresholds[object_, None]) & real).nonzero(as_tuple=True)
-    return object_[pair], box[pair, place], iou[pair, place]
+    iou = runs.iou(run, objects[object_])  # (n, RUN)
+    pair, place = (iou > thresholds[object_, None]).nonzero(as_tuple=True)
+    return object_[pair], run[pair] * RUN + place, iou[pair, place]
 
 
 def _best(runs: BoxRuns, objects: Tensor, number: int) -> tuple[Tensor, Tensor]:
@@ -102,28 +105,34 @@ def _best(runs: BoxRuns, objects: Tensor, number: int) -> tuple[Tensor, Tensor]:
     tried = min(2 * number, num_runs)
     while True:
         bounds, run = bound.topk(min(tried + 1, num_runs), dim=1)
-        index, real = runs.members(run[:, :tried])
-        iou = aligned_iou(runs.boxes[index], objects[:, None, None])
-        best, place = iou.where(real, -1).flatten(1).topk(number + 1, dim=1)
+        iou = runs.iou(run[:, :tried], objects[:, None]).flatten(1)
+        best, place = iou.topk(number + 1, dim=1)
         last, next_best = best[:, -2], best[:, -1]
         # A run that was not tried has nothing at its bound or above.
         settled = (bounds[:, -1] < last) | (last == 0)
         if tried == num_runs or settled.all():
             tied = (last == next_best) | (last == 0)
-            return index.flatten(1).gather(1, place[:, :number]), tied
+            place = place[:, :number]
+            return run.gather(1, place // RUN) * RUN + place % RUN, tied
         tried = min(2 * tried, num_runs)
 
 
-def _as_topk_chooses(runs: BoxRuns, object_: Tensor, number: int) -> Tensor:
-    """``(number,)`` what ``topk`` over all boxes takes, of equal ones too.
+def _as_topk_chooses(runs: BoxRuns, objects: Tensor, number: int) -> Tensor:
+    """``(G, number)`` what ``topk`` over all boxes takes, of equal ones too.
 
     It keeps a heap of the first ``number`` boxes and lets in what exceeds its
     least. What overlaps nothing is never let in, and so can be left out.
     """
-    _, box, iou = _above(runs, object_, object_.new_zeros(1))
-    first = torch.arange(number, device=box.device)
-    index = torch.cat([first, box[box >= number]])
-    iou = torch.cat([aligned_iou(runs.boxes[first], object_), iou[box >= number]])
-    # For fewer it would not use a heap.
-    iou = F.pad(iou, (0, max(0, _HEAP * number - len(iou))), value=-1.0)
-    return index[iou.topk(number, sorted=False).indices]
+    object_, box, iou = _above(runs, objects, objects.new_zeros(len(objects)))
+    edges = torch.searchsorted(object_, torch.arange(len(objects) + 1)).tolist()
+    first = torch.arange(number)
+    first_iou = aligned_iou(runs.boxes[:number], objects[:, None])  # (G, number)
+    found = [first.new_empty(0, number)]
+    for i, (start, end) in enumerate(pairwise(edges)):
+        start += int(torch.searchsorted(box[start:end], number))
+        index = torch.cat([first, box[start:end]])
+        own = torch.cat([first_iou[i], iou[start:end]])
+        # For fewer it would not use a heap.
+        own = F.pad(own, (0, max(0, _HEAP * number - len(own))), value=-1.0)
+        found.append(index[own.topk(number, sorted=False).indices][None])
+    return torch.cat(found)

@@ -4,6 +4,7 @@ Formulas over whole maps write every step's result to memory and read it back;
 a dozen steps over a megabyte at a time cost a third.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -12,10 +13,8 @@ from torch import Tensor
 
 from freeanchor.losses.reading import Levels
 
-# Values at a time: the four float32 buffers of a piece fill 1 MB of cache.
-_PIECE = 65536
-# Up to here exp(x) is far from overflow.
-_SAFE_EXPONENT = 60
+# Values at a time: few enough for the cache, enough to be worth a call.
+_PIECE = 262144
 
 
 class ChunkedBackground:
@@ -67,30 +66,37 @@ class ChunkedBackground:
 def _pieces(
     level: Tensor, counted: Tensor | None, out: Tensor | None
 ) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
-    """Contiguous parts of a level ``(rows, width)``, of what counts, of ``out``."""
-    for image in range(len(level)):
-        mask, into = (x if x is None else x[image] for x in (counted, out))
-        for plane in _planes(level[image], mask, into):
-            rows = max(1, _PIECE // plane[0].shape[1])
-            for i in range(0, len(plane[0]), rows):
-                here = slice(i, i + rows)
-                x, mask, into = plane
-                if mask is not None and len(mask) > 1:
-                    mask = mask[here]
-                yield x[here], mask, None if into is None else into[here]
+    """Contiguous parts of a level, of what counts there, and of ``out``."""
+    for x, mask, into in _planes(level, counted, out):
+        rows = max(1, _PIECE // x[0].numel())
+        for i in range(0, len(x), rows):
+            here = slice(i, i + rows)
+            own = mask[here] if mask is not None and len(mask) > 1 else mask
+            yield x[here], own, None if into is None else into[here]
 
 
 def _planes(
     x: Tensor, counted: Tensor | None, out: Tensor | None
 ) -> Iterator[tuple[Tensor, Tensor | None, Tensor | None]]:
-    """Contiguous planes of ``(P, K, C)`` in either memory format."""
-    if x.is_contiguous():  # channels last: P * K rows of C
-        mask = None if counted is None else counted.reshape(-1, 1)
-        yield x.flatten(0, 1), mask, None if out is None else out.flatten(0, 1)
-        return
-    for k in range(x.shape[1]):  # C rows of P
-        mask = None if counted is None else counted[None, :, k]
-        yield x[:, k].T, mask, None if out is None else out[:, k].T
+    """Contiguous parts of ``(B, P, K, C)`` in either memory format."""
+    if counted is None:
+        yield _as_stored(x), None, None if out is None else _as_stored(out)
+    elif x.is_contiguous():  # channels last: B * P * K rows of C
+        yield x.flatten(0, 2), counted.reshape(-1, 1), _rows(out)
+    else:  # C rows of P
+        for image in range(len(x)):
+            for k in range(x.shape[2]):
+                into = None if out is None else out[image, :, k].T
+                yield x[image, :, k].T, counted[image, None, :, k], into
+
+
+def _as_stored(x: Tensor) -> Tensor:
+    """The values in one row, in the order of memory."""
+    return (x if x.is_contiguous() else x.permute(0, 2, 3, 1)).view(-1)
+
+
+def _rows(out: Tensor | None) -> Tensor | None:
+    return None if out is None else out.flatten(0, 2)
 
 
 class _Workspace:
@@ -116,10 +122,15 @@ def _focal(
 ) -> float:
     """Sum over a piece; its derivative goes to ``out``."""
     p, not_p, softplus, power, x = workspace.like(x)
-    _sigmoids(x, p, not_p, softplus)
-    torch.pow(p, gamma, out=power)
-    if counted is not None:
-        power.mul_(counted)
+    total = math.inf
+    for sigmoids in (_sigmoids, _careful_sigmoids):
+        sigmoids(x, p, not_p, softplus)
+        torch.pow(p, gamma, out=power)
+        if counted is not None:
+            power.mul_(counted)
+        total = torch.dot(power.view(-1), softplus.view(-1)).item()
+        if math.isfinite(total):
+            break
     if out is not None:
         # d/dx p^gamma softplus(x) = p^gamma (p + gamma (1 - p) softplus(x))
         slope = torch.addcmul(p, softplus, not_p, value=gamma, out=p)
@@ -127,18 +138,23 @@ def _focal(
             torch.mul(slope, power, out=out)
         else:
             out.copy_(slope.mul_(power))
-    return torch.dot(power.view(-1), softplus.view(-1)).item()
+    return total
 
 
 def _sigmoids(x: Tensor, p: Tensor, not_p: Tensor, softplus: Tensor) -> None:
-    """Write ``sigmoid(x)``, ``sigmoid(-x)`` and ``softplus(x)``."""
-    if x.amax() > _SAFE_EXPONENT:
-        torch.sigmoid(x, out=p)
-        torch.sigmoid(-x, out=not_p)
-        torch.neg(F.logsigmoid(-x), out=softplus)
-        return
-    # One exponential for all three: it is what costs most.
+    """Write ``sigmoid(x)``, ``sigmoid(-x)`` and ``softplus(x)``.
+
+    One exponential for all three, because it is what costs most. The softplus
+    of what it overflows for is infinite.
+    """
     exp = torch.exp(x, out=p)
     torch.log1p(exp, out=softplus)
     torch.add(exp, 1, out=not_p).reciprocal_()
     exp.mul_(not_p)
+
+
+def _careful_sigmoids(x: Tensor, p: Tensor, not_p: Tensor, softplus: Tensor) -> None:
+    """The same for any ``x``."""
+    torch.sigmoid(x, out=p)
+    torch.sigmoid(-x, out=not_p)
+    torch.neg(F.logsigmoid(-x), out=softplus)
