@@ -14,6 +14,9 @@ from torch import Tensor
 from freeanchor.boxes import DeltaBoxCoder
 
 
+_PIECE = 16384
+
+
 @dataclass(frozen=True)
 class DensePredictions:
     """What a dense head says of every anchor, level by level, finest first.
@@ -78,8 +81,12 @@ class DensePredictions:
 
     def boxes(self, i: int) -> Tensor:
         """``(A, 4)`` predicted boxes of an image, xyxy, float32 or wider."""
-        deltas = torch.cat([x[i].flatten(0, 1) for x in self.deltas])
-        return self.coder.decode(torch.cat(self.anchors), deltas)
+        decoded = []
+        for _, deltas, anchors in self.image(i):
+            # In pieces: decoding makes a dozen tensors of the size of a column.
+            pieces = zip(anchors.split(_PIECE), deltas.split(_PIECE))
+            decoded += [self.coder.decode(*piece) for piece in pieces]
+        return torch.cat(decoded)
 
 
 @dataclass(frozen=True)
