@@ -232,5 +232,5 @@ def notes(peer: Peer | None, raw: dict[str, Any], device: str) -> list[str]:
                     found.append(f'{title}, {name}: {share:.0%} of that rate')
         found.append(f'MLPerf v4.0 RetinaNet logs {MLPERF} images/s on an H100 (X-50)')
     for name, count in raw['shapes'].items():
-        found.append(f'shapes of batches in 20,000 pictures with COCO-like sizes, {name}: {count}')
+        found.append(f'shapes of batches, with COCO-like sizes, {name}: {count}')
     return found

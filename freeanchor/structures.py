@@ -13,7 +13,7 @@ from torch import Tensor
 
 from freeanchor.boxes import DeltaBoxCoder
 
-
+# Boxes that are decoded at a time.
 _PIECE = 16384
 
 
