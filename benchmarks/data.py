@@ -66,8 +66,31 @@ def measure(device: str, quick: bool) -> dict[str, Any]:
         columns=['', 'images/s', 'of mmdet', 'processor ms an image'],
         rows=list(_rows(speed, list(makers))),
         notes=notes,
-        raw=dict(speed=speed, difference=equal, memory=memory),
+        raw=dict(
+            speed=speed,
+            difference=equal,
+            memory=memory,
+            ratios=aims(speed, memory) if peer is not None else [],
+        ),
     )
+
+
+def aims(speed: dict[str, Any], memory: dict[str, Any]) -> list[list[Any]]:
+    """Bars of the overview."""
+    bars = [
+        [
+            f'{step}, one core',
+            round(
+                times['mmdet']['cpu_median_s'] / times['freeanchor']['cpu_median_s'], 2
+            ),
+            1.3 if step == _STEPS[0] else None,
+        ]
+        for step, times in speed.items()
+    ]
+    theirs, ours = (
+        memory[f'{x}, fork']['parent']['rss'] for x in ('mmdet', 'freeanchor')
+    )
+    return [*bars, ['memory with annotations of COCO', round(theirs / ours, 2), None]]
 
 
 def ours() -> tuple[Compose, torch.nn.Module]:

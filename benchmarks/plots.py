@@ -71,7 +71,7 @@ def _bars(path: Path, ratios: list[list]) -> Path:
     axes.xaxis.set_major_formatter('{x:g}')
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks(places, [label for label, _, _ in ratios])
-    axes.set_xlabel('MMDetection / ours (more is better; black: what was aimed at)')
+    axes.set_xlabel('times less than MMDetection (black: the aim)')
     for side in ('top', 'right'):
         axes.spines[side].set_visible(False)
     return _saved(figure, path)

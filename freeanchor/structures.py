@@ -82,9 +82,10 @@ class DensePredictions:
     def boxes(self, i: int) -> Tensor:
         """``(A, 4)`` predicted boxes of an image, xyxy, float32 or wider."""
         decoded = []
-        for _, deltas, anchors in self.image(i):
+        for deltas, anchors in zip(self.deltas, self.anchors):
             # In pieces: decoding makes a dozen tensors of the size of a column.
-            pieces = zip(anchors.split(_PIECE), deltas.split(_PIECE))
+            own = deltas[i].flatten(0, 1)
+            pieces = zip(anchors.split(_PIECE), own.split(_PIECE))
             decoded += [self.coder.decode(*piece) for piece in pieces]
         return torch.cat(decoded)
 

@@ -1,7 +1,7 @@
 from .anchors import AnchorGenerator, centred_inside
 from .assign import BACKGROUND, IGNORED, assign_by_iou, max_iou_assign
 from .coder import DeltaBoxCoder
-from .fusing import can_fuse
+from .fusing import can_fuse, device_of
 from .overlaps import aligned_iou, pairwise_iof, pairwise_iou
 from .search import most_overlapping, overlapping
 from .select import select_detections
@@ -15,6 +15,7 @@ __all__ = [
     'assign_by_iou',
     'can_fuse',
     'centred_inside',
+    'device_of',
     'max_iou_assign',
     'most_overlapping',
     'overlapping',

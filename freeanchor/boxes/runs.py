@@ -1,5 +1,7 @@
 """Bounds of many neighbouring boxes at once, to leave most pairs uncompared."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,6 +13,11 @@ RUN = 32
 
 # Bounds are rounded as overlaps are; a few ulps must not cost a pair.
 _SLACK = 1 + 1e-5
+
+
+def _or(x: Tensor, value: float) -> Tensor:
+    """``x``, and ``value`` where it is no number."""
+    return x.masked_fill_(x.isnan(), value)
 
 
 class BoxRuns:
@@ -28,9 +35,13 @@ class BoxRuns:
         self.sides = filled.reshape(4, -1, RUN).contiguous()  # left, top, right, bottom
         left, top, right, bottom = self.sides  # (R, RUN) each
         areas = (right - left) * (bottom - top)
-        self.least_area, self.most_area = areas.aminmax(dim=1)
-        self.left, self.top = left.amin(dim=1), top.amin(dim=1)
-        self.right, self.bottom = right.amax(dim=1), bottom.amax(dim=1)
+        # A box that is no number says nothing of the others of its run.
+        least_area, most_area = areas.aminmax(dim=1)
+        self.least_area, self.most_area = _or(least_area, 0), _or(most_area, math.inf)
+        self.left = _or(left.amin(dim=1), -math.inf)
+        self.top = _or(top.amin(dim=1), -math.inf)
+        self.right = _or(right.amax(dim=1), math.inf)
+        self.bottom = _or(bottom.amax(dim=1), math.inf)
 
     def iou_bound(self, objects: Tensor) -> Tensor:
         """``(G, R)`` what no box of a run exceeds in IoU with an object.

@@ -54,11 +54,11 @@ def suppress(
     candidates: Candidates, num_images: int, nms_iou: float, max_per_img: int
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Class-wise NMS of all images at once; the best ``max_per_img`` of each."""
-    num_classes = 1 + candidates.labels.max() if len(candidates.labels) else 1
-    group = candidates.image * num_classes + candidates.labels
-    if group.device.type == 'cpu':
-        keep = batched_nms(candidates.boxes, candidates.scores, group, nms_iou)
+    if not candidates.boxes.is_cuda:
+        keep = _nms_by_image(candidates, num_images, nms_iou)
     else:
+        num_classes = 1 + candidates.labels.max() if len(candidates.labels) else 1
+        group = candidates.image * num_classes + candidates.labels
         # Dense candidates: as many rows for each image, one image after another.
         block = max(1, len(group) // num_images)
         block *= max(1, NMS_BOXES // block)
@@ -78,6 +78,16 @@ def suppress(
         )
         start += count
     return found
+
+
+def _nms_by_image(candidates: Candidates, num_images: int, nms_iou: float) -> Tensor:
+    """Rows that stay. Image by image: offsets of a whole batch round boxes."""
+    keep = [candidates.image.new_empty(0)]
+    for image in range(num_images):
+        (rows,) = (candidates.image == image).nonzero(as_tuple=True)
+        boxes, scores = candidates.boxes[rows], candidates.scores[rows]
+        keep.append(rows[batched_nms(boxes, scores, candidates.labels[rows], nms_iou)])
+    return torch.cat(keep)
 
 
 def nms_by_offset(

@@ -5,6 +5,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .fusing import device_of
 from .overlaps import aligned_iou
 from .runs import RUN
 
@@ -38,7 +39,9 @@ def run_maxima(boxes: Tensor, objects: Tensor) -> Tensor:
     num_runs = triton.cdiv(len(boxes), RUN)
     maxima = boxes.new_empty(len(objects), num_runs)
     grid = triton.cdiv(num_runs, _RUNS), triton.cdiv(len(objects), _OBJECTS)
-    if len(objects):
+    if len(objects) == 0:
+        return maxima
+    with device_of(boxes):
         _run_maxima[grid](
             maxima,
             boxes.contiguous(),

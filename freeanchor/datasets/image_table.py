@@ -64,7 +64,7 @@ class ImageTable(Sequence):
         """A table of some of the images, which shares the arrays of this one."""
         table = object.__new__(ImageTable)
         table.__dict__.update(self.__dict__)
-        table._rows = self._rows[torch.from_numpy(indices)]
+        table._rows = self._rows[torch.from_numpy(np.ascontiguousarray(indices))]
         return table
 
     @property

@@ -46,8 +46,10 @@ class DeviceMessageHub(MessageHub):
         """Move what waits to the CPU and into the histories."""
         waiting, self._waiting = self._waiting, []
         for (key, _, count), value in zip(waiting, _values([x for _, x, _ in waiting])):
-            history = self._log_scalars.setdefault(key, HistoryBuffer())
-            history.update(value, count)
+            if key in self._log_scalars:
+                self._log_scalars[key].update(value, count)
+            else:
+                self._log_scalars[key] = HistoryBuffer([value], [count])
 
     @property
     def log_scalars(self) -> dict:

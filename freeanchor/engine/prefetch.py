@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+_OWN = ('_loader', '_device')
+
 
 class DevicePrefetcher:
     """A data loader whose next batch of images is moved ahead of time.
@@ -26,7 +28,16 @@ class DevicePrefetcher:
         self._device = torch.device(device)
 
     def __getattr__(self, name: str) -> Any:
+        if name in _OWN:
+            raise AttributeError(name)
         return getattr(self._loader, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Hooks that start the workers anew write to the loader.
+        if name in _OWN:
+            super().__setattr__(name, value)
+        else:
+            setattr(self._loader, name, value)
 
     def __len__(self) -> int:
         return len(self._loader)

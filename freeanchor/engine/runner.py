@@ -42,6 +42,8 @@ class DetectionRunner(Runner):
     ``torch.compile``'s arguments compiles backbone, neck and head.
     """
 
+    _train_dataloader: Any  # MMEngine's: a config until the loop is built
+
     def setup_env(self, env_cfg: dict) -> None:
         if self.distributed:
             prepare_processes(self.launcher)
@@ -64,10 +66,15 @@ class DetectionRunner(Runner):
         return super().build_optim_wrapper(prefer_fused(optim_wrapper, get_device()))
 
     def build_train_loop(self, loop: Any) -> BaseLoop:
-        built = super().build_train_loop(loop)
-        if get_device() == 'cuda':
-            built.dataloader = DevicePrefetcher(built.dataloader, 'cuda')
-        return built
+        # Before the loop is built: an iteration-based one takes its iterator then.
+        if get_device() == 'cuda' and isinstance(self._train_dataloader, dict):
+            loader = self.build_dataloader(
+                self._train_dataloader,
+                seed=self.seed,
+                diff_rank_seed=self._randomness_cfg.get('diff_rank_seed', False),
+            )
+            self._train_dataloader = DevicePrefetcher(loader, 'cuda')
+        return super().build_train_loop(loop)
 
     def build_evaluator(self, evaluator: Any) -> Evaluator:
         with _fault_of_config('evaluator'):
@@ -101,7 +108,7 @@ class DetectionRunner(Runner):
 
     def _maybe_compile(self, target: str) -> None:
         options = self.cfg.get('compile')
-        if options:
+        if options is not None and options is not False:
             model = self.model.module if is_model_wrapper(self.model) else self.model
             compile_network(model, options)
 

@@ -10,15 +10,16 @@ def with_workers(dataloader: Any) -> Any:
     """A loader's config with a number for ``num_workers='auto'`` (or none).
 
     That is the cores of this process, shared among the processes of this
-    machine, at most 4 and at least 1. Workers persist between epochs unless
-    the config says otherwise; where there are none, nothing persists.
+    machine, at most 4 and at least 1, and they persist between epochs unless
+    the config says otherwise. Where there are none, nothing persists.
     """
     if not isinstance(dataloader, dict):
         return dataloader
     workers = dataloader.get('num_workers', 'auto')
-    if workers == 'auto':
+    is_open = workers == 'auto'
+    if is_open:
         workers = auto_workers(int(os.environ.get('LOCAL_WORLD_SIZE', '1')))
-    persist = dataloader.get('persistent_workers', True) and workers > 0
+    persist = dataloader.get('persistent_workers', is_open) and workers > 0
     return {**dataloader, 'num_workers': workers, 'persistent_workers': persist}
 
 

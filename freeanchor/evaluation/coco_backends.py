@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
-# The first version that was found equal to pycocotools to the last digit.
-_OLDEST_FASTER = (1, 8)
+# Versions that were found equal to pycocotools to the last digit, or may be.
+_OLDEST_FASTER, _TOO_NEW = (1, 8), (2, 0)
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ def checked_backend(name: str | None) -> str:
     """The name of a backend that is installed; None is the fastest of them.
 
     Raises:
-        ValueError: There is no such backend, or it is not installed, or is too
-            old.
+        ValueError: There is no such backend, or it is not installed, or is of
+            another version.
     """
     version = _faster_version()
-    usable = version is not None and version >= _OLDEST_FASTER
+    usable = version is not None and _OLDEST_FASTER <= version < _TOO_NEW
     if name is None:
         return 'faster_coco_eval' if usable else 'pycocotools'
     if name not in BACKENDS:
@@ -119,12 +119,11 @@ def checked_backend(name: str | None) -> str:
             f'CocoMetric has no backend {name!r}; valid are {", ".join(BACKENDS)}'
         )
     if name == 'faster_coco_eval' and not usable:
-        wanted = '.'.join(map(str, _OLDEST_FASTER))
-        state = 'is older' if version else 'is not installed'
+        state = 'is another' if version else 'is not installed'
         raise ValueError(
-            f"CocoMetric(backend='faster_coco_eval') needs faster-coco-eval {wanted} "
-            f'or newer, which {state}: pip install "faster-coco-eval>={wanted}", or '
-            "leave backend out, or set it to 'pycocotools'"
+            "CocoMetric(backend='faster_coco_eval') needs a faster-coco-eval from 1.8 "
+            f'on and below 2, which {state}: pip install "faster-coco-eval>=1.8,<2", '
+            "or leave backend out, or set it to 'pycocotools'"
         )
     return name
 

@@ -48,6 +48,9 @@ class CocoMetric(BaseMetric):
             (``pip install "freeanchor[fast-eval]"``). By default the second
             where it is installed, else the first.
         prefix: What stands before the name of each number.
+        collect_device: Taken for configs that have it; results are gathered as
+            tensors, where the processes talk to each other.
+        collect_dir: Likewise; no file is written.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -66,8 +69,10 @@ class CocoMetric(BaseMetric):
         classwise: bool = False,
         backend: str | None = None,
         prefix: str | None = None,
+        collect_device: str = 'cpu',
+        collect_dir: str | None = None,
     ) -> None:
-        super().__init__(prefix=prefix)
+        super().__init__(collect_device, prefix, collect_dir)
         if format_only and outfile_prefix is None:
             raise ValueError(
                 'CocoMetric(format_only=True) writes detections to a file: say where '

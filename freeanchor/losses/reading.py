@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from freeanchor.boxes import device_of
+
 Levels = Sequence[Tensor]
 """Per level ``(B, P_l, K, W)``, a view of the map in its memory format."""
 
@@ -65,9 +67,10 @@ class _ReadOnce(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.dense, ctx.sparse = dense, sparse
         ctx.save_for_backward(*levels)
-        values = [reader.read(levels) for reader in sparse]
-        if dense is not None:
-            values.insert(0, dense.read(levels, any(ctx.needs_input_grad)))
+        with device_of(levels[0]):  # backward, autograd sees to it
+            values = [reader.read(levels) for reader in sparse]
+            if dense is not None:
+                values.insert(0, dense.read(levels, any(ctx.needs_input_grad)))
         return tuple(values)
 
     @staticmethod

@@ -34,9 +34,29 @@ def convolve_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     reach ``norm.weight`` and ``norm.bias`` through the folded weight. A weight
     that is larger than the output is left alone: folding it would cost more.
     """
+    if not is_plain(conv) or _is_watched(conv) or _is_watched(norm):
+        return norm(conv(x))
     if _is_affine(norm) and conv.weight.numel() <= _num_outputs(conv, x):
         return convolve(conv, x, *folded(conv, norm))
     return norm(convolve(conv, x, conv.weight, conv.bias))
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether a module is a convolution by its weight as it is.
+
+    Subclasses elsewhere standardise their weights or pad in their own way.
+    """
+    return type(module) in (nn.Conv2d, Conv2d)
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether somebody's hooks wait for the module to be called."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
 
 
 def folded(conv: nn.Conv2d, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
@@ -179,11 +199,11 @@ def weight_gradient(
         for start in range(0, kernel[1] * dilation[1], dilation[1])
     ]
     rows = torch.cat(shifted, dim=3)  # (B, H, W', w * C)
-    found = grad.new_zeros(kernel[0], num_out, kernel[1] * num_in)
+    found = grad.new_zeros(num_out, kernel[0], kernel[1] * num_in)
     for image_rows, image_grad in zip(rows, grad.permute(0, 2, 3, 1)):
         outs = image_grad.reshape(-1, num_out).t()  # (K, H' * W')
-        for i, row in enumerate(found):
+        for i, row in enumerate(found.unbind(1)):
             start = i * dilation[0]
             seen = image_rows[start : start + (height - 1) * stride[0] + 1 : stride[0]]
             row.addmm_(outs, seen.reshape(height * width, -1))
-    return found.view(kernel[0], num_out, kernel[1], num_in).permute(1, 3, 0, 2)
+    return found.view(num_out, *kernel, num_in).permute(0, 3, 1, 2)

@@ -109,7 +109,9 @@ class SingleStageDetector(BaseModel):
     ) -> list[BaseDataElement]:
         sizes = [sample.img_shape[1::-1] for sample in samples]
         factors = [sample.get('scale_factor', (1.0, 1.0)) for sample in samples]
-        known = torch.tensor([sizes, factors], dtype=torch.float64)
+        # Some devices have no float64.
+        exact = torch.float32 if inputs.device.type == 'mps' else torch.float64
+        known = torch.tensor([sizes, factors], dtype=exact)
         limits, scales = known.to(inputs.device, non_blocking=True)
         candidates = self.find_candidates(inputs, limits)
         settings = _settings(self.test_cfg, 'nms_iou', 'max_per_img')

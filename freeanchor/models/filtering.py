@@ -104,7 +104,7 @@ def _convolve(x: Tensor, mapped: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _weight_gradient(grad: Tensor, x: Tensor) -> Tensor:
-    """``(K, C, 3, 3)``, channels-last, from channels-last ``grad`` and ``x``."""
+    """``(K, C, 3, 3)`` from channels-last ``grad`` and ``x``."""
     num_out, num_in = grad.shape[1], x.shape[1]
     padded, grads = _padded(x, 1), _padded(grad, 0)
     rows, columns = grads.shape[1] // 4, grads.shape[2] // 4

@@ -10,17 +10,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from .convolution import Conv2d
+from .convolution import is_plain
 
 _NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
-
-
-def is_plain(module: nn.Module) -> bool:
-    """Whether a module is a convolution by its weight as it is.
-
-    Subclasses elsewhere standardise their weights or pad in their own way.
-    """
-    return type(module) in (nn.Conv2d, Conv2d)
 
 
 def fuse(model: nn.Module, *example: Any) -> nn.Module:

@@ -16,7 +16,7 @@ class Recorded:
     On a GPU at small batches starting thousands of kernels takes longer than
     the kernels. A recording (a CUDA graph) is started in one piece. Inputs are
     copied into the recording's own; its outputs are overwritten by the next
-    call with inputs of the same shapes.
+    call, because recordings share their memory.
 
     Args:
         function: Takes tensors and returns tensors, in tuples, lists, dicts or
@@ -43,7 +43,8 @@ class Recorded:
         if key not in self._replays:
             if len(self._replays) >= self.max_shapes:
                 return self.function(*inputs)
-            own = tuple(x.clone() for x in inputs)
+            with torch.inference_mode(False):  # to be written to later
+                own = tuple(x.clone() for x in inputs)
             self._replays[key] = own, self._record(self.function, own)
         own, replay = self._replays[key]
         for target, source in zip(own, inputs):
@@ -60,22 +61,25 @@ class _CudaRecorder:
     def __call__(
         self, function: Callable[..., Any], inputs: tuple[Tensor, ...]
     ) -> Callable[[], Any]:
-        # Libraries choose their algorithms and allocate in the first calls,
-        # which must not be recorded.
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                function(*inputs)
-        torch.cuda.current_stream().wait_stream(stream)
+        device = inputs[0].device
+        with torch.cuda.device(device):  # streams belong to the current one
+            # Libraries choose their algorithms and allocate in the first calls,
+            # which must not be recorded.
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    function(*inputs)
+            torch.cuda.current_stream().wait_stream(stream)
 
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            outputs = function(*inputs)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self._pool):
+                outputs = function(*inputs)
         self._pool = graph.pool()
 
         def replay() -> Any:
-            graph.replay()
+            with torch.cuda.device(device):
+                graph.replay()
             return outputs
 
         return replay

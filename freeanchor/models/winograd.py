@@ -9,7 +9,7 @@ libraries do this by themselves; the CPU library under torch does not.
 import torch
 from torch import Tensor, nn
 
-from .fuse import is_plain
+from .convolution import is_plain
 from .tile_maps import KERNEL_MAP, map_inputs, map_outputs
 
 TILES = 256

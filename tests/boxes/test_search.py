@@ -125,3 +125,14 @@ def test_anchors_that_are_not_valid_are_ignored_and_best_for_no_object() -> None
     ious = pairwise_iou(own, anchors()).where(valid, -1)
     expected = max_iou_assign(ious).where(valid, IGNORED)
     assert torch.equal(assign_by_iou(anchors(), own, valid), expected)
+
+
+def test_a_box_that_is_no_number_hides_no_other() -> None:
+    boxes, own = anchors().clone(), objects(10, seed=7)
+    boxes[::100] = torch.nan
+    boxes[50::100, 2:] = torch.inf
+    ious = pairwise_iou(own, boxes)
+    object_, box = (ious > 0.5).nonzero(as_tuple=True)
+    found = overlapping(boxes, own, 0.5)
+    assert torch.equal(found[0], object_)
+    assert torch.equal(found[1], box)

@@ -3,7 +3,7 @@ import torch
 from torchvision.ops import batched_nms
 
 from freeanchor.boxes import select_detections
-from freeanchor.boxes.candidates import dense_candidates
+from freeanchor.boxes.candidates import Candidates, dense_candidates
 from freeanchor.boxes.select_batch import nms_by_offset, select_batch, suppress
 
 from .test_candidates import CODER, LIMITS, levels
@@ -84,3 +84,19 @@ def test_offsets_of_a_large_batch_keep_fractions_of_pixels() -> None:
             torch.cat([pair, far]), torch.tensor([0.9, 0.8, 0.7]), group, 0.5, 3
         )
         assert len(keep) == kept + 1
+
+
+def test_boxes_of_many_images_and_classes_are_not_rounded() -> None:
+    """Offsets of 8 x 1,203 groups would leave float32 whole pixels only."""
+    torch.manual_seed(0)
+    corners = 1300 * torch.rand(60, 2).repeat_interleave(10, dim=0)
+    corners = corners + 3 * torch.rand(600, 2)
+    boxes = torch.cat([corners, corners + 8 + 2 * torch.rand(600, 2)], dim=1)
+    image = torch.arange(600) * 8 // 600
+    labels = torch.full((600,), 1202)
+    scores = torch.rand(600)
+    together = suppress(Candidates(boxes, scores, labels, image), 8, 0.5, 100)
+    for i, found in enumerate(together):
+        own = image == i
+        keep = batched_nms(boxes[own], scores[own], labels[own], 0.5)
+        assert torch.equal(found[0], boxes[own][keep])

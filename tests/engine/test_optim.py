@@ -37,6 +37,40 @@ def test_fused_and_clipped_steps_are_mmengines() -> None:
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_a_parameter_may_get_its_first_gradient_late() -> None:
+    ours, theirs = network(), network()
+    for model, wrapper in (
+        (ours, OptimWrapper(sgd(ours, fused=True))),
+        (theirs, optim.OptimWrapper(sgd(theirs))),
+    ):
+        model[2].requires_grad_(False)
+        steps(wrapper, model, 2)
+        model[2].requires_grad_(True)
+        steps(wrapper, model, 2)
+    for found, expected in zip(ours.parameters(), theirs.parameters()):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize('kind', [torch.optim.SGD, torch.optim.AdamW])
+def test_a_checkpoint_does_not_choose_the_form_of_the_step(kind: type) -> None:
+    model = network()
+    extra = dict(momentum=0.9) if kind is torch.optim.SGD else {}
+    plain = OptimWrapper(kind(model.parameters(), lr=0.01, foreach=True, **extra))
+    steps(plain, model)
+    ours = OptimWrapper(kind(model.parameters(), lr=0.5, fused=True, **extra))
+    ours.load_state_dict(deepcopy(plain.state_dict()))
+    (group,) = ours.param_groups
+    assert group['fused']
+    assert not group['foreach']
+    assert group['lr'] == 0.01
+    steps(ours, model)
+
+
+def test_float16_with_its_scaler_is_not_fused() -> None:
+    config = dict(type='AmpOptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+    assert prefer_fused(config, 'cuda') is config
+
+
 def test_clipping_by_value_has_no_norm_to_log() -> None:
     model = network()
     wrapper = OptimWrapper(sgd(model), clip_grad=dict(type='value', clip_value=1e-3))

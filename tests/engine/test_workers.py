@@ -30,6 +30,10 @@ def test_a_number_of_the_config_stays() -> None:
     assert with_workers(dict(num_workers=7))['num_workers'] == 7
 
 
+def test_a_loader_of_a_given_number_persists_only_if_it_says_so() -> None:
+    assert not with_workers(dict(num_workers=2))['persistent_workers']
+
+
 def test_no_workers_do_not_persist() -> None:
     config = dict(num_workers=0, persistent_workers=True)
     assert with_workers(config) == dict(num_workers=0, persistent_workers=False)

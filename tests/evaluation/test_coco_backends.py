@@ -105,7 +105,8 @@ def test_an_unknown_backend_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize(
-    ('version', 'state'), [(None, 'not installed'), ((1, 6), 'is older')]
+    ('version', 'state'),
+    [(None, 'not installed'), ((1, 6), 'is another'), ((2, 0), 'is another')],
 )
 def test_a_missing_backend_is_an_error_with_the_way_out(monkeypatch, version, state):
     monkeypatch.setattr(coco_backends, '_faster_version', lambda: version)

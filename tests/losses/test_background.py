@@ -131,6 +131,14 @@ def both_forms_of_every_second(leaves: list[Tensor]) -> tuple[list, list]:
     return tuple(list(torch.autograd.grad(x, leaves)) for x in (fast, plain))
 
 
+def test_small_derivatives_of_float16_survive_until_they_are_scaled() -> None:
+    leaves = [torch.full((2, 15, *size), -7.0).half() for size in SIZES]
+    leaves = [x.requires_grad_() for x in leaves]
+    (total,) = background_and_logits(of_maps(leaves), 2.0, None)
+    for grad in torch.autograd.grad(2.0**16 * total, leaves):
+        assert_close(grad, torch.full_like(grad, 2**16 * 2.3e-9), rtol=0.2, atol=0)
+
+
 def test_nan_logits_give_a_nan_cost() -> None:
     leaves = maps()
     with torch.no_grad():

@@ -57,8 +57,23 @@ def test_value_and_gradients_are_those_of_nn_conv2d(
 
 def test_the_gradient_of_the_weight_keeps_the_weights_layout() -> None:
     conv = Conv2d(4, 6, 3, padding=1).to(memory_format=CHANNELS_LAST)
-    conv(image(1, 4, 8, 8, dtype=torch.float32)).sum().backward()
-    assert conv.weight.grad.is_contiguous(memory_format=CHANNELS_LAST)
+    out = conv(image(1, 4, 8, 8, dtype=torch.float32)).sum()
+    (grad,) = torch.autograd.grad(out, conv.weight)  # before it is accumulated
+    assert grad.is_contiguous(memory_format=CHANNELS_LAST)
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * 0
+
+
+def test_convolutions_of_another_kind_and_watched_ones_are_called() -> None:
+    norm, x = nn.BatchNorm2d(6).eval(), image(1, 4, 8, 8, dtype=torch.float32)
+    assert not convolve_norm(Standardised(4, 6, 3), norm, x).any()
+    conv, seen = nn.Conv2d(4, 6, 3), []
+    conv.register_forward_hook(lambda *_: seen.append('called'))
+    convolve_norm(conv, norm, x)
+    assert seen == ['called']
 
 
 def test_products_give_the_gradient_that_autograd_gives() -> None:

@@ -33,8 +33,10 @@ class ChunkedBackground:
     def read(self, levels: Levels, with_gradient: bool) -> Tensor:
         """Scalar, float32 or wider."""
         dtype = torch.promote_types(levels[0].dtype, torch.float32)
-        total, derivatives = self._pass(levels, with_gradient)
-        self._derivatives = derivatives if with_gradient else None
+        # Half precision would lose small derivatives that are yet to be scaled.
+        keep = with_gradient and levels[0].dtype == dtype
+        total, derivatives = self._pass(levels, 1.0 if keep else None)
+        self._derivatives = derivatives if keep else None
         return torch.tensor(total, dtype=dtype)
 
     def gradient(self, levels: Levels, grad: Tensor) -> list[Tensor]:
@@ -42,10 +44,11 @@ class ChunkedBackground:
         # Handed out once: a second backward must not find them scaled.
         derivatives, self._derivatives = self._derivatives, None
         if derivatives is None:
-            derivatives = self._pass(levels, with_derivatives=True)[1]
+            return self._pass(levels, grad.item())[1]
         return [x.mul_(grad) for x in derivatives]
 
-    def _pass(self, levels: Levels, with_derivatives: bool) -> tuple[float, list]:
+    def _pass(self, levels: Levels, scale: float | None) -> tuple[float, list]:
+        """The sum, and ``scale`` times the derivative unless that is None."""
         total, start, derivatives = 0.0, 0, []
         wide = torch.promote_types(levels[0].dtype, torch.float32)
         workspace = _Workspace(wide)
@@ -55,9 +58,9 @@ class ChunkedBackground:
             if self.counted is not None:
                 counted = self.counted[:, start : start + num_anchors]
                 counted = counted.reshape(level.shape[:3])
-            out = torch.empty_like(level) if with_derivatives else None
+            out = None if scale is None else torch.empty_like(level)
             for piece in _pieces(level, counted, out):
-                total += _focal(*piece, self.gamma, workspace)
+                total += _focal(*piece, self.gamma, scale, workspace)
             derivatives.append(out)
             start += num_anchors
         return total, derivatives
@@ -118,9 +121,10 @@ def _focal(
     counted: Tensor | None,
     out: Tensor | None,
     gamma: float,
+    scale: float | None,
     workspace: _Workspace,
 ) -> float:
-    """Sum over a piece; its derivative goes to ``out``."""
+    """Sum over a piece; ``scale`` times its derivative goes to ``out``."""
     p, not_p, softplus, power, x = workspace.like(x)
     total = math.inf
     for sigmoids in (_sigmoids, _careful_sigmoids):
@@ -134,6 +138,8 @@ def _focal(
     if out is not None:
         # d/dx p^gamma softplus(x) = p^gamma (p + gamma (1 - p) softplus(x))
         slope = torch.addcmul(p, softplus, not_p, value=gamma, out=p)
+        if scale is not None and scale != 1:
+            slope.mul_(scale)
         if out.dtype == slope.dtype:
             torch.mul(slope, power, out=out)
         else:

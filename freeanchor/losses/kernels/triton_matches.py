@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from freeanchor.boxes import device_of
 from freeanchor.boxes.coder import MAX_LOG_RATIO
 from freeanchor.losses.reading import Levels
 from freeanchor.structures import DensePredictions, Objects
@@ -68,7 +69,8 @@ class TritonMatches:
         self.labels = objects.labels[order]
         images = torch.arange(self.num_images + 1, device=order.device)
         self.first = torch.searchsorted(objects.image, images)  # (B + 1,)
-        self.best = self._best()  # (G,)
+        with device_of(self.boxes):
+            self.best = self._best()  # (G,)
 
     def read(self, levels: Levels) -> Tensor:
         """Scalar, float32."""

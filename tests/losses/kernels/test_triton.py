@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from freeanchor.boxes import DeltaBoxCoder
-from freeanchor.losses import DenseLoss, FreeAnchorLoss, RetinaLoss
+from freeanchor.losses import DenseLoss, FreeAnchorLoss, RetinaLoss, reading
 from freeanchor.structures import DensePredictions, Objects, Regions
 
 triton = pytest.importorskip('triton')
@@ -41,6 +42,26 @@ def test_kernels_compile_for_gpus() -> None:
     assert found.splitlines() == [f'sm_80 {kernels}', f'sm_90 {kernels}']
 
 
+def backward_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask for gradients where values are read: autograd itself needs a driver."""
+
+    def read_and_differentiate(
+        levels: reading.Levels, dense: Any, *sparse: reading.SparseReader
+    ) -> tuple[torch.Tensor, ...]:
+        values = [x.read(levels) for x in sparse]
+        buffers = [torch.zeros_like(x) for x in levels]
+        if dense is not None:
+            values.insert(0, dense.read(levels, True))
+            buffers = dense.gradient(levels, values[0])
+        for reader, value in zip(reversed(sparse), reversed(values)):
+            reader.add_gradient(levels, buffers, value)
+        return tuple(values)
+
+    for place in ('background', 'entries', 'free_anchor'):
+        name = f'freeanchor.losses.{place}.read_once'
+        monkeypatch.setattr(name, read_and_differentiate)
+
+
 @pytest.mark.skipif(torch.__version__ < '2.7', reason='fake CUDA needs a driver here')
 @pytest.mark.parametrize('loss', [FreeAnchorLoss(), RetinaLoss()])
 def test_no_step_of_a_loss_waits_for_the_gpu(
@@ -50,6 +71,9 @@ def test_no_step_of_a_loss_waits_for_the_gpu(
     launched = []
     jit = triton.runtime.jit.JITFunction
     monkeypatch.setattr(jit, 'run', lambda self, *_, **__: launched.append(self))
+    for place in ('boxes.search', 'losses.background', 'losses.entries'):
+        monkeypatch.setattr(f'freeanchor.{place}.can_fuse', lambda x: True)
+    backward_too(monkeypatch)
     with FakeTensorMode(), pytest.raises(Exception, match='nonzero'):
         torch.ones(3, device='cuda').nonzero()
     with FakeTensorMode():
