@@ -23,6 +23,7 @@ POINTERS = {
     torch.int64: '*i64',
     torch.uint8: '*u8',
 }
+OLD = tuple(map(int, triton.__version__.split('.')[:2])) < (3, 3)  # of torch 2.6
 TARGETS = [GPUTarget('cuda', 80, 32), GPUTarget('cuda', 90, 32)]
 
 
@@ -62,7 +63,8 @@ def compile_for(target: GPUTarget, kernel: JITFunction, args: tuple) -> None:
     signature, constants = {}, {}
     for i, (param, value) in enumerate(zip(kernel.params, args)):
         if param.is_constexpr:
-            signature[param.name], constants[(i,)] = 'constexpr', value
+            signature[param.name] = 'constexpr'
+            constants[param.name if OLD else (i,)] = value
         else:
             signature[param.name] = type_of(value)
     triton.compile(ASTSource(kernel, signature, constants), target=target)
