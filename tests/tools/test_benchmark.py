@@ -72,6 +72,12 @@ def test_a_deployed_detector_is_timed_too(bench):
     assert list(numbers['stages_ms']) == [*PARTS, 'postprocess']
 
 
+def test_two_runs_in_one_second_are_two(bench, monkeypatch):
+    monkeypatch.setattr('time.strftime', lambda *_: '20260101_000000')
+    for _ in range(2):
+        bench(*BRIEF, '--task', 'dataloader')
+
+
 def test_training_is_timed_to_the_optimizer(bench):
     numbers, printed = bench(*BRIEF, '--task', 'train', '--batch-size', '2')
     assert list(numbers['stages_ms']) == [*PARTS, 'loss', 'backward', 'optimizer']

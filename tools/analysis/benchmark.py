@@ -87,6 +87,8 @@ def prepared(args: argparse.Namespace, work_dir: str) -> Any:
 
     cfg = load_config(args.config, args.cfg_options)
     set_launch(cfg, 'none', work_dir)
+    # MMEngine names a run by the second, and hands out what it has of that name.
+    cfg.experiment_name = Path(work_dir).name
     cfg.model.backbone.init_cfg = None  # weights do not change the speed
     if args.amp:
         use_amp(cfg)
