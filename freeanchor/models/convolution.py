@@ -16,6 +16,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .filtering import FilteredConvolution, suits_filtering
 
 _DTYPES = (torch.float32, torch.float64)
+MIN_WORK = 2**25
+"""Products of outputs and input channels; smaller convolutions are faster as
+PyTorch has them."""
 
 
 class Conv2d(nn.Conv2d):
@@ -121,6 +124,7 @@ def _is_slow(conv: nn.Conv2d, x: Tensor, weight: Tensor) -> bool:
         and torch.is_grad_enabled()
         and conv.groups == 1
         and conv.kernel_size != (1, 1)
+        and _num_outputs(conv, x) * conv.in_channels >= MIN_WORK
         and not x.is_contiguous()
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.is_autocast_enabled('cpu')

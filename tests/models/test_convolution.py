@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from freeanchor.models import convolution
 from freeanchor.models.convolution import (
     Conv2d,
     convolve_norm,
@@ -40,6 +41,11 @@ SETTINGS = [
     dict(kernel_size=3, padding='same'),
     dict(kernel_size=3, padding=1, groups=2),
 ]
+
+
+@pytest.fixture(autouse=True)
+def of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution, 'MIN_WORK', 0)
 
 
 @pytest.mark.parametrize('settings', SETTINGS, ids=str)

@@ -82,7 +82,7 @@ def test_only_what_gains_is_filtered(conv: nn.Conv2d, size: int, suits: bool) ->
 
 def test_a_convolution_that_suits_is_filtered_in_training_on_a_cpu() -> None:
     conv = Conv2d(128, 128, 3, padding=1)
-    x = torch.randn(1, 128, 32, 32).contiguous(memory_format=torch.channels_last)
+    x = torch.randn(1, 128, 64, 64).contiguous(memory_format=torch.channels_last)
     assert conv(x).grad_fn.name() == 'FilteredConvolutionBackward'
     assert conv(x.contiguous()).grad_fn.name() == 'ConvolutionBackward0'
     with torch.no_grad():
