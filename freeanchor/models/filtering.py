@@ -45,7 +45,7 @@ class FilteredConvolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _convolve(x, map_weight(weight).transpose(1, 2), bias)
+        return convolve_tiles(x, map_weight(weight).transpose(1, 2), bias)
 
     @staticmethod
     @once_differentiable
@@ -54,7 +54,7 @@ class FilteredConvolution(torch.autograd.Function):
         grad = grad.contiguous(memory_format=torch.channels_last)
         grad_x = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
-            grad_x = _convolve(grad, map_weight(weight, turned=True), None)
+            grad_x = convolve_tiles(grad, map_weight(weight, turned=True), None)
         if ctx.needs_input_grad[1]:
             grad_weight = _weight_gradient(grad, x)
         if ctx.needs_input_grad[2]:
@@ -78,7 +78,14 @@ def _both_axes(dtype: torch.dtype, turned: bool = False) -> Tensor:
     return torch.kron(kernel_map, kernel_map)  # (36, 9)
 
 
-def _convolve(x: Tensor, mapped: Tensor, bias: Tensor | None) -> Tensor:
+def convolve_tiles(x: Tensor, mapped: Tensor, bias: Tensor | None) -> Tensor:
+    """``(B, C, H, W)`` to ``(B, K, H, W)``, channels-last; no gradient.
+
+    Args:
+        x: The map.
+        mapped: ``(36, C, K)``, the mapped weight.
+        bias: ``(K,)`` or None.
+    """
     batch, _, height, width = x.shape
     num_out = mapped.shape[2]
     padded = _padded(x, 1)

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .convolution import is_plain
-from .tile_maps import KERNEL_MAP, map_inputs, map_outputs
+from .filtering import convolve_tiles
+from .tile_maps import KERNEL_MAP
 
-TILES = 256
-"""Tiles in work at a time, so that they stay in the processor's cache."""
 MIN_TILES = 12
 """Maps of fewer tiles are too small for the matrix products to pay."""
 MIN_CHANNELS = 128
@@ -48,42 +47,9 @@ class WinogradConv2d(nn.Conv2d):
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """``(B, C_in, H, W)`` to ``(B, C_out, H, W)``, channels-last."""
-        batch, channels, height, width = x.shape
-        rows, columns = -(-height // 4), -(-width // 4)
-        if rows * columns < MIN_TILES:
+        if -(-x.shape[2] // 4) * -(-x.shape[3] // 4) < MIN_TILES:
             return super()._conv_forward(x, weight, bias)
-        padded = x.new_zeros(batch, rows * 4 + 2, columns * 4 + 2, channels)
-        padded[:, 1 : height + 1, 1 : width + 1] = x.permute(0, 2, 3, 1)
-        out = x.new_empty(batch, rows * 4, columns * 4, self.mapped.shape[2])
-        step = max(1, TILES // columns)
-        for image in range(batch):
-            for top in range(0, rows, step):
-                here = slice(top * 4, min(top + step, rows) * 4)
-                source = padded[image, here.start : here.stop + 2]
-                self._convolve(source, out[image, here])
-        out = out[:, :height, :width].permute(0, 3, 1, 2)
-        return out.contiguous(memory_format=torch.channels_last)
-
-    def _convolve(self, source: Tensor, out: Tensor) -> None:
-        """``(4 R + 2, 4 S + 2, C_in)`` into ``(4 R, 4 S, C_out)``: R x S tiles."""
-        channels, width = self.mapped.shape[1:]
-        rows, columns = out.shape[0] // 4, out.shape[1] // 4
-        tall = source.new_empty(6, rows, source.shape[1], channels)
-        map_inputs([source[i : i + 4 * rows - 3 : 4] for i in range(6)], tall)
-        tiles = source.new_empty(6, 6, rows, columns, channels)
-        map_inputs(
-            [tall[:, :, j : j + 4 * columns - 3 : 4] for j in range(6)],
-            tiles.unbind(1),
-        )
-        products = torch.bmm(tiles.view(36, -1, channels), self.mapped)
-        products = products.view(6, 6, rows, columns, width)
-        tall = source.new_empty(4, 6, rows, columns, width)
-        map_outputs(products.unbind(0), tall)
-        # (column in tile, row in tile, R, S, C_out)
-        places = out.view(rows, 4, columns, 4, width).permute(3, 1, 0, 2, 4)
-        map_outputs(tall.unbind(1), places)
-        if self.bias is not None:
-            out += self.bias
+        return convolve_tiles(x, self.mapped, self.bias)
 
 
 def suits_winograd(module: nn.Module) -> bool:
