@@ -5,8 +5,10 @@ from .checkpoints import CheckpointHook
 from .class_check import ClassCheckHook
 from .compilation import use_compile
 from .config_files import load_config
+from .early_stopping import EarlyStoppingHook
 from .finite import FiniteLossHook
 from .loading import read_checkpoint, weights_of
+from .loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from .naming import ConfigError
 from .optim import OptimWrapper
 from .pretrained import Pretrained
@@ -22,7 +24,10 @@ __all__ = [
     'ClassCheckHook',
     'ConfigError',
     'DetectionRunner',
+    'EarlyStoppingHook',
+    'EpochBasedTrainLoop',
     'FiniteLossHook',
+    'IterBasedTrainLoop',
     'OptimWrapper',
     'Pretrained',
     'ProgressLoggerHook',

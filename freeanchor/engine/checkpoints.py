@@ -1,128 +1,221 @@
-"""Checkpoints of plain data, which load without unpickling any class."""
+"""When the state of a run is saved, and which of the files stay."""
 
-import os
-from collections import Counter, OrderedDict, deque
-from collections.abc import Mapping
+import math
+import shutil
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine import hooks
-from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
-from torch import Tensor
+from mmengine import dist
+from mmengine.hooks import Hook
 
 from freeanchor.registry import HOOKS
 
-# Types that torch.load(..., weights_only=True) reads as they are.
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
-_TORCH = (Tensor, torch.dtype, torch.device)
+from .checkpoint_folder import CheckpointFolder
+from .naming import ConfigError
+from .plain import from_plain
+from .snapshot import take_snapshot
+from .timed import EveryMinutes
+from .weights import CheckpointError
 
-_KIND = 'plain_form_of'
+_RULES = ('greater', 'less')
 
 
 @HOOKS.register_module()
-class CheckpointHook(hooks.CheckpointHook):
-    """MMEngine's hook, whose files hold tensors, numbers, strings, lists and dicts.
+class CheckpointHook(Hook):
+    """Save everything that an interrupted run needs to end as if it had not been.
 
-    Such a file loads with ``torch.load(path, weights_only=True)`` as it is,
-    and resuming from it restores the log histories bit for bit. Arguments are
-    those of :class:`mmengine.hooks.CheckpointHook`.
+    A file is complete before it has its name, is read back before older ones
+    are deleted, and the two newest always stay. Where it cannot be written, as
+    on a full disk, the run goes on, says so each time and tries again.
+
+    Args:
+        interval: Epochs (or iterations) between two checkpoints; -1 for none.
+        by_epoch: Count ``interval`` in epochs.
+        every_minutes: Save besides whenever so many minutes have passed.
+        max_keep_ckpts: How many of those saved by ``interval`` stay; -1 for all.
+        save_best: A metric, or a list of them, whose best checkpoint is kept
+            besides; ``'auto'`` is the first one of the evaluation.
+        rule: ``'greater'`` or ``'less'``: which score is better. ``'less'`` for
+            losses unless given.
+        save_last: Save after the last epoch (or iteration) in any case.
+
+    Raises:
+        ValueError: ``rule`` is another word.
+        CheckpointError: At the end of training, when the last state could not
+            be saved.
     """
 
-    def before_save_checkpoint(
-        self, runner: Runner, checkpoint: dict[str, Any]
-    ) -> None:
-        for key, value in checkpoint.items():
-            checkpoint[key] = to_plain(value, key)
+    priority = 'VERY_LOW'
 
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        interval: int = -1,
+        by_epoch: bool = True,
+        every_minutes: float | None = None,
+        max_keep_ckpts: int = -1,
+        save_best: str | list[str] | None = None,
+        rule: str | None = None,
+        save_last: bool = True,
+    ) -> None:
+        if rule is not None and rule not in _RULES:
+            raise ValueError(f'rule is {rule!r}: write one of {", ".join(_RULES)}')
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.max_keep_ckpts = max_keep_ckpts
+        self.save_best = [save_best] if isinstance(save_best, str) else save_best or []
+        self.rule = rule
+        self.save_last = save_last
+        self._clock = EveryMinutes(every_minutes) if every_minutes else None
+        self._best: dict[str, dict[str, Any]] = {}  # score and file by metric
+        self._better: dict[str, float] = {}  # scores whose state is to be saved
+        self._saved_iter = -1
+        self._folder: CheckpointFolder | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(best=self._best)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._best = state['best']
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         for key in ('meta', 'message_hub'):
             if key in checkpoint:
                 checkpoint[key] = from_plain(checkpoint[key])
 
+    def before_train(self, runner: Any) -> None:
+        if not hasattr(runner.train_loop, 'position'):
+            raise ConfigError(
+                f'train_cfg.type is {type(runner.train_loop).__name__}, a loop that '
+                'cannot be resumed: use EpochBasedTrainLoop or IterBasedTrainLoop, or '
+                'derive from one of freeanchor.engine.loops'
+            )
+        self._folder = CheckpointFolder(runner.work_dir)
+        if dist.is_main_process():
+            self._folder.clean()
+        self._saved_iter = runner.iter if runner.iter else -1
 
-def to_plain(value: Any, where: str = 'checkpoint') -> Any:
-    """``value`` as tensors, numbers, strings, lists, tuples, sets and dicts.
+    def settled(self, runner: Any, after: str) -> None:
+        """Save where it is time to; called by our training loops."""
+        if after == 'validation':
+            self._save_best(runner)
+        elif self._is_interval(runner, after):
+            self.save(runner, self._name(runner), 'interval')
+        elif after == 'iteration' and self._clock and self._clock.is_due(runner.iter):
+            self.save(runner, f'iter_{runner.iter}.pth', 'moment')
 
-    Functions among a dict's values are left out: who loads the dict has built
-    them from the config.
+    def after_val_epoch(
+        self, runner: Any, metrics: dict[str, float] | None = None
+    ) -> None:
+        for key in self._watched(metrics or {}):
+            score = (metrics or {}).get(key)
+            if score is None:
+                runner.logger.warning(
+                    f'save_best={key!r} is none of the metrics: {", ".join(metrics)}'
+                    if metrics
+                    else 'There are no metrics to find the best checkpoint by.'
+                )
+            elif self._is_better(key, score):
+                self._better[key] = score
+                runner.message_hub.update_info('best_score', score)
 
-    Args:
-        value: What is to be saved.
-        where: Its name, for the error.
+    def after_train(self, runner: Any) -> None:
+        if not self.save_last or self._saved_iter == runner.iter:
+            return
+        saved = self.save(runner, self._name(runner), 'interval')
+        if saved is None and dist.is_main_process():
+            raise CheckpointError(
+                f'training has ended, but its last state could not be saved in '
+                f'{runner.work_dir}: make room there and resume'
+            )
 
-    Raises:
-        TypeError: ``value`` holds something else; the message says where.
-    """
-    if type(value) in _PLAIN or isinstance(value, _TORCH):
-        return value
-    if isinstance(value, np.generic):
-        return to_plain(value.item(), where)
-    if isinstance(value, np.ndarray):
-        return _plain_array(value, where)
-    if isinstance(value, HistoryBuffer):
-        logs, counts = value.data
-        return {
-            _KIND: 'HistoryBuffer',
-            'logs': _plain_array(logs, where),
-            'counts': _plain_array(counts, where),
-            'max_length': value.max_length,
-        }
-    if isinstance(value, Mapping):
-        return _plain_mapping(value, where)
-    if isinstance(value, list | tuple | deque):
-        items = [to_plain(x, f'{where}[{i}]') for i, x in enumerate(value)]
-        return tuple(items) if isinstance(value, tuple) else items
-    if isinstance(value, set | frozenset):
-        return {to_plain(x, where) for x in value}
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise TypeError(
-        f'The checkpoint was not saved: {where} is a {type(value).__name__}. A '
-        'checkpoint holds tensors, numbers, strings, lists and dicts; let the hook '
-        'or module that puts it there keep it in such a form.'
-    )
+    def save(self, runner: Any, name: str, kind: str) -> Path | None:
+        """Write the state of the run; all processes call it.
+
+        Args:
+            runner: Between two steps.
+            name: Name of the file.
+            kind: One of ``checkpoint_folder.KINDS``.
+
+        Returns:
+            The file; None where it could not be written (and in the other
+            processes, which take part in collecting the state).
+        """
+        state = take_snapshot(runner)
+        self._saved_iter = runner.iter
+        if not dist.is_main_process():
+            return None
+        assert self._folder is not None
+        try:
+            path = self._folder.write(name, state, kind)
+            self._folder.keep(
+                self.max_keep_ckpts, [x['file'] for x in self._best.values()]
+            )
+        except (OSError, RuntimeError) as error:
+            # torch reports a failed write as a RuntimeError of its own.
+            self._saved_iter = -1
+            self._say_failed(runner, name, state, error)
+            return None
+        runner.logger.info(f'Saved {path}')
+        return path
+
+    def _is_interval(self, runner: Any, after: str) -> bool:
+        if self.interval <= 0 or self.by_epoch != (after == 'epoch'):
+            return False
+        done = runner.epoch if self.by_epoch else runner.iter
+        end = runner.max_epochs if self.by_epoch else runner.max_iters
+        return done % self.interval == 0 or (self.save_last and done == end)
+
+    def _name(self, runner: Any) -> str:
+        if self.by_epoch:
+            return f'epoch_{runner.epoch}.pth'
+        return f'iter_{runner.iter}.pth'
+
+    def _watched(self, metrics: dict[str, float]) -> list[str]:
+        if self.save_best == ['auto']:
+            return list(metrics)[:1]
+        return self.save_best
+
+    def _is_better(self, key: str, score: float) -> bool:
+        if not math.isfinite(score):
+            return False
+        rule = self.rule or ('less' if 'loss' in key.lower() else 'greater')
+        best = self._best.get(key, {}).get('score')
+        return best is None or (score > best if rule == 'greater' else score < best)
+
+    def _save_best(self, runner: Any) -> None:
+        better, self._better = self._better, {}
+        for key, score in better.items():
+            before = self._best.get(key)
+            stem = f'best_{key.replace("/", "_")}_{Path(self._name(runner)).stem}'
+            self._best[key] = dict(score=score, file=f'{stem}.pth')
+            saved = self.save(runner, f'{stem}.pth', 'best')
+            if saved is not None:
+                runner.logger.info(f'The best {key} so far: {score:.4f}')
+            elif dist.is_main_process():
+                # The file of the best before is the one that is there.
+                self._best.pop(key)
+                self._best.update({key: before} if before else {})
+
+    def _say_failed(self, runner: Any, name: str, state: Any, error: Exception) -> None:
+        folder = Path(runner.work_dir)
+        try:
+            room = f'{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free'
+        except OSError as reason:
+            room = str(reason)
+        runner.logger.warning(
+            f'{folder / name} was not saved ({error}): it needs about '
+            f'{_size_of(state) / 1e6:,.1f} MB, and {room}. Training goes on, what was '
+            'saved before stays, and the next time it is tried again.'
+        )
 
 
-def from_plain(value: Any) -> Any:
-    """The inverse of :func:`to_plain` for arrays of numbers and log histories."""
+def _size_of(value: Any) -> int:
+    """Bytes of the tensors in a state."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
     if isinstance(value, dict):
-        kind = value.get(_KIND)
-        if kind == 'HistoryBuffer':
-            logs, counts = from_plain(value['logs']), from_plain(value['counts'])
-            return HistoryBuffer(logs, counts, value['max_length'])
-        if kind == 'ndarray':
-            values = value['values']
-            return values.numpy(force=True) if torch.is_tensor(values) else values
-        for key in value:
-            value[key] = from_plain(value[key])
-        return value
-    if isinstance(value, list):
-        return [from_plain(x) for x in value]
-    if isinstance(value, tuple):
-        return tuple(from_plain(x) for x in value)
-    return value
-
-
-def _plain_array(array: np.ndarray, where: str) -> Any:
-    if array.dtype.kind not in 'biufc':
-        return to_plain(array.tolist(), where)
-    native = array.astype(array.dtype.newbyteorder('='))  # a copy, and contiguous
-    return {_KIND: 'ndarray', 'values': torch.from_numpy(native)}
-
-
-def _plain_mapping(value: Mapping, where: str) -> dict:
-    items = (
-        (to_plain(k, where), to_plain(x, f'{where}[{k!r}]'))
-        for k, x in value.items()
-        if not callable(x) or isinstance(x, _TORCH)
-    )
-    if isinstance(value, Counter):  # milestones of a schedule
-        return Counter(dict(items))
-    if not isinstance(value, OrderedDict):
-        return dict(items)
-    plain = OrderedDict(items)
-    if hasattr(value, '_metadata'):  # versions of the modules of a state dict
-        plain._metadata = to_plain(value._metadata, where)  # type: ignore[attr-defined]
-    return plain
+        return sum(map(_size_of, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size_of, value))
+    return 0

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 _OWN = ('_loader', '_device')
 
@@ -23,7 +22,7 @@ class DevicePrefetcher:
             batches are passed on as they are.
     """
 
-    def __init__(self, loader: DataLoader, device: torch.device | str) -> None:
+    def __init__(self, loader: Any, device: torch.device | str) -> None:
         self._loader = loader
         self._device = torch.device(device)
 

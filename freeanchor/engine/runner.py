@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,12 +18,15 @@ from torch.utils.data import DataLoader
 from freeanchor.registry import RUNNERS
 
 from .batch import StepBatch
+from .checkpoints import CheckpointHook
 from .compilation import compile_network
 from .device_log import DeviceMessageHub
 from .distributed import model_wrapper, prepare_processes, start_without_gpu
 from .naming import ConfigError
 from .optim import prefer_fused
 from .prefetch import DevicePrefetcher
+from .resume import resume_run
+from .sampling import ResumableLoader
 from .screen import make_readable
 from .workers import with_workers
 
@@ -43,6 +47,7 @@ class DetectionRunner(Runner):
     """
 
     _train_dataloader: Any  # MMEngine's: a config until the loop is built
+    _has_loaded: bool
 
     def setup_env(self, env_cfg: dict) -> None:
         if self.distributed:
@@ -66,15 +71,51 @@ class DetectionRunner(Runner):
         return super().build_optim_wrapper(prefer_fused(optim_wrapper, get_device()))
 
     def build_train_loop(self, loop: Any) -> BaseLoop:
-        # Before the loop is built: an iteration-based one takes its iterator then.
-        if get_device() == 'cuda' and isinstance(self._train_dataloader, dict):
+        if isinstance(self._train_dataloader, dict):
             loader = self.build_dataloader(
                 self._train_dataloader,
                 seed=self.seed,
                 diff_rank_seed=self._randomness_cfg.get('diff_rank_seed', False),
             )
-            self._train_dataloader = DevicePrefetcher(loader, 'cuda')
+            resumable = ResumableLoader(loader)
+            on_gpu = get_device() == 'cuda'
+            self._train_dataloader = (
+                DevicePrefetcher(resumable, 'cuda') if on_gpu else resumable
+            )
+        if isinstance(loop, dict) and 'by_epoch' in loop and 'type' not in loop:
+            # MMEngine would take its own loop, past the registry.
+            loop = dict(loop)
+            by_epoch = loop.pop('by_epoch')
+            loop['type'] = 'EpochBasedTrainLoop' if by_epoch else 'IterBasedTrainLoop'
         return super().build_train_loop(loop)
+
+    def load_or_resume(self) -> None:
+        """Go on from ``load_from``, or from the newest intact state of the folder.
+
+        Without ``resume`` only the weights of ``load_from`` are taken.
+        """
+        if self._has_loaded:
+            return
+        if self._resume:
+            self._has_loaded = resume_run(self, self._load_from)
+        else:
+            super().load_or_resume()
+
+    def save_state(self, reason: str) -> Path | None:
+        """Save what a resumed run needs, now; all processes call it.
+
+        Args:
+            reason: Why, for the log.
+
+        Returns:
+            The file; None where it could not be written, where the config has no
+            ``CheckpointHook``, and in all processes but the first.
+        """
+        for hook in self.hooks:
+            if isinstance(hook, CheckpointHook):
+                self.logger.info(f'Saving the state of the run: {reason}')
+                return hook.save(self, f'iter_{self.iter}.pth', 'moment')
+        return None
 
     def build_evaluator(self, evaluator: Any) -> Evaluator:
         with _fault_of_config('evaluator'):

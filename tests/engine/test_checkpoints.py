@@ -14,7 +14,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from freeanchor.engine.checkpoints import from_plain, to_plain
+from freeanchor.engine.plain import from_plain, to_plain
 
 EPOCHS = 4
 STEPS = 3 * EPOCHS

@@ -1,0 +1,200 @@
+"""Runs of tools/train.py on a toy detector, in processes that can be killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from freeanchor.datasets.shapes import write_shapes
+
+ROOT = Path(__file__).parents[2]
+
+RECIPE = """
+_base_ = [{shapes!r}, {runtime!r}]
+custom_imports = dict(imports=['tests.faults.toy'], allow_failed_imports=False)
+work_dir = {work_dir!r}
+data_root = {data!r}
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomResize', scale=[(64, 64), (96, 96)], keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
+    dict(type='PackDetInputs'),
+]
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(data_root=data_root, pipeline=train_pipeline),
+)
+val_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(data_root=data_root, pipeline=test_pipeline),
+)
+val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
+model = dict(
+    type='SingleStageDetector',
+    data_preprocessor=dict(type='DetDataPreprocessor', pad_size_divisor=32),
+    backbone=dict(type='ToyBackbone'),
+    neck=dict(type='FPN', in_channels=[16, 32], out_channels=16, num_outs=2),
+    bbox_head=dict(
+        type='RetinaHead',
+        num_classes=6,
+        in_channels=16,
+        feat_channels=16,
+        stacked_convs=1,
+        anchor_generator=dict(
+            type='AnchorGenerator',
+            strides=[8, 16],
+            ratios=[1.0],
+            octave_base_scale=2,
+            scales_per_octave=1,
+        ),
+        bbox_coder=dict(type='DeltaBoxCoder', stds=[0.1, 0.1, 0.2, 0.2]),
+    ),
+    loss=dict(type='FreeAnchorLoss'),
+    test_cfg=dict(score_thr=0.0, nms_pre=100, nms_iou=0.5, max_per_img=20),
+)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=0.0001),
+    clip_grad=dict(max_norm=35, norm_type=2),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=8),
+    dict(type='MultiStepLR', by_epoch=True, milestones=[2], gamma=0.1),
+]
+default_hooks = dict(
+    logger=dict(interval=5),
+    visualization=dict(num_images=0),
+    checkpoint=dict(interval=1, max_keep_ckpts=2),
+)
+"""
+
+
+def toy_config(folder: Path, **overrides: Any) -> Path:
+    """Write the config of a run of 3 epochs of 10 iterations.
+
+    The data (40 pictures to train on, 8 to validate on) are drawn into
+    ``folder/data``, the work folder is ``folder/work``.
+
+    Args:
+        folder: Must exist.
+        overrides: Keys of the config, merged into it as a base is.
+
+    Returns:
+        The config file.
+    """
+    data = write_shapes(folder / 'data', num_train=40, num_val=8)
+    base = ROOT / 'configs' / '_base_'
+    text = RECIPE.format(
+        shapes=str(base / 'datasets' / 'shapes.py'),
+        runtime=str(base / 'runtime' / 'default.py'),
+        work_dir=str(folder / 'work'),
+        data=f'{data}/',
+    )
+    (folder / 'base.py').write_text(text)
+    lines = ["_base_ = './base.py'"]
+    lines += [f'{key} = {value!r}' for key, value in overrides.items()]
+    path = folder / 'toy.py'
+    path.write_text('\n'.join(lines) + '\n')
+    return path
+
+
+def start(config: Path, *args: str, **env: str) -> 'Run':
+    """Start tools/train.py in a process group of its own.
+
+    Its output goes to ``output.txt`` beside the config, after what is there.
+    """
+    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), *args]
+    return start_command(command, config.parent, **env)
+
+
+def start_command(command: list[str], folder: Path, **env: str) -> 'Run':
+    """Start any command as :func:`start` does, in ``folder``."""
+    environ = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), **env}
+    output = folder / 'output.txt'
+    with output.open('a') as file:
+        process = Run(
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environ,
+            start_new_session=True,
+        )
+    process.output = output
+    return process
+
+
+class Run(subprocess.Popen):
+    """A process, and the file that its output goes to."""
+
+    output: Path
+
+
+def finish(process: 'Run', timeout: float = 120) -> tuple[int, str]:
+    """Wait for the end; the exit code, and all output of the folder so far.
+
+    Raises:
+        AssertionError: It did not end in ``timeout`` seconds; it is killed.
+    """
+    try:
+        code = process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        text = process.output.read_text()
+        raise AssertionError(f'no end after {timeout} s:\n{text[-3000:]}') from None
+    return code, process.output.read_text()
+
+
+def run(config: Path, *args: str, timeout: float = 120, **env: str) -> tuple[int, str]:
+    """:func:`start` and :func:`finish`."""
+    return finish(start(config, *args, **env), timeout)
+
+
+def kill(process: subprocess.Popen) -> None:
+    """SIGKILL for the process and all that it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def wait_for(condition: Callable[[], Any], timeout: float = 60) -> Any:
+    """The first true value of ``condition``.
+
+    Raises:
+        AssertionError: There was none in ``timeout`` seconds.
+    """
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f'not so within {timeout} s')
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """A checkpoint of ours, as plain data."""
+    return torch.load(path, weights_only=True)
