@@ -40,6 +40,7 @@ DATA_SAMPLERS = _child('data sampler', mmengine.DATA_SAMPLERS, 'datasets')
 TRANSFORMS = _child('transform', mmengine.TRANSFORMS, 'datasets')
 METRICS = _child('metric', mmengine.METRICS, 'evaluation')
 HOOKS = _child('hook', mmengine.HOOKS, 'engine', 'visualization')
+LOOPS = _child('loop', mmengine.LOOPS, 'engine')
 VISUALIZERS = _child('visualizer', mmengine.VISUALIZERS, 'visualization')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine.OPTIM_WRAPPERS, 'engine')
 # A runner sets the default scope for good, which our build() would take back.
@@ -48,10 +49,9 @@ RUNNERS = mmengine.Registry(
 )
 
 # MMEngine warns of every kind of object that a scope has no registry for. These
-# hold nothing of ours; a project's own optimizer or loop may be put in them.
+# hold nothing of ours; a project's own optimizer may be put in them.
 EVALUATOR = _child('evaluator', mmengine.EVALUATOR)
 LOG_PROCESSORS = _child('log processor', mmengine.LOG_PROCESSORS)
-LOOPS = _child('loop', mmengine.LOOPS)
 MODEL_WRAPPERS = _child('model wrapper', mmengine.MODEL_WRAPPERS)
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     'optimizer wrapper constructor', mmengine.OPTIM_WRAPPER_CONSTRUCTORS
