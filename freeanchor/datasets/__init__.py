@@ -1,13 +1,20 @@
 from .coco import CocoDataset
+from .errors import BrokenImageError, DataError, MissingImageError
+from .image_loading import LoadImageFromFile
+from .json_dataset import BaseDataset
 from .samplers import AspectRatioBatchSampler
 from .shapes import ShapesDataset, write_shapes
-from .transforms import LoadAnnotations, LoadImageFromFile, PackDetInputs, RandomFlip
+from .transforms import LoadAnnotations, PackDetInputs, RandomFlip
 
 __all__ = [
     'AspectRatioBatchSampler',
+    'BaseDataset',
+    'BrokenImageError',
     'CocoDataset',
+    'DataError',
     'LoadAnnotations',
     'LoadImageFromFile',
+    'MissingImageError',
     'PackDetInputs',
     'RandomFlip',
     'ShapesDataset',

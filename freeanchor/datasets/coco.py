@@ -1,6 +1,5 @@
 """Images and boxes of an annotation file in COCO's format."""
 
-import difflib
 import logging
 import os
 from collections.abc import Callable, Hashable, Sequence
@@ -12,11 +11,14 @@ from mmengine.logging import print_log
 
 from freeanchor.registry import DATASETS, TRANSFORMS
 
+from .class_names import choose_classes
 from .coco_boxes import OTHER_CLASS, read_boxes
 from .coco_file import GET_COCO, read_coco
+from .errors import BrokenImageError, DataError
 from .image_table import ImageTable
 
 _FILTERS = ('filter_empty_gt', 'min_size')
+_ATTEMPTS = 20  # images in a row that may be broken
 
 
 @DATASETS.register_module()
@@ -36,7 +38,12 @@ class CocoDataset(BaseDataset):
 
     Left out are boxes thinner than a pixel, with an area that is not above 0,
     or outside the image, and those of other classes. One line of the log
-    counts them.
+    counts them; with ``strict`` they are an error.
+
+    An image that cannot be read is replaced in training by another one, drawn at
+    random. The sample that came instead names it: ``replaced`` of its metainfo is
+    a list of (path, reason). :class:`freeanchor.engine.BrokenImagesHook` logs and
+    counts them. In test mode, and with ``strict``, such an image is an error.
 
     Args:
         ann_file: The annotation file, relative to ``data_root``.
@@ -49,13 +56,18 @@ class CocoDataset(BaseDataset):
             of the classes, ``min_size=32`` those with a shorter side under 32
             pixels. Not applied in test mode.
         test_mode: Keep every image.
+        strict: Refuse boxes that would be left out (those of other classes are
+            no fault) and images that cannot be read.
+        allow_outside: Whether ``file_name`` of an image may be absolute or lead
+            out of the images' folder. Only for files that you trust.
         kwargs: See :class:`mmengine.dataset.BaseDataset`. ``serialize_data`` has no
             effect: annotations stand in arrays, which workers share.
 
     Raises:
         FileNotFoundError: The annotation file or the images' folder is missing.
-        ValueError: The file is malformed, a class is not in it, or no image
-            is left.
+        DataError: The file is malformed, a class is not in it, or no image
+            is left. Asked for a sample: the image is of another size than
+            annotated, cannot be read in test mode, or many cannot be read.
     """
 
     data_list: ImageTable
@@ -65,8 +77,12 @@ class CocoDataset(BaseDataset):
         ann_file: str = '',
         *,
         pipeline: Sequence[dict | Callable] = (),
+        strict: bool = False,
+        allow_outside: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.strict = strict
+        self.allow_outside = allow_outside
         # Built here, because MMEngine builds transforms in the default scope,
         # and a script that makes a data set may not have set one.
         transforms = [
@@ -80,9 +96,9 @@ class CocoDataset(BaseDataset):
         A subclass that changes rows extends :meth:`get_data_info`: those of a
         table are made anew each time they are asked for.
         """
-        file = read_coco(self.ann_file, need_annotations=not self.test_mode)
+        file = read_coco(self.ann_file, not self.test_mode, self.allow_outside)
         folder = _image_folder(self.data_prefix)
-        classes = _choose_classes(
+        classes = choose_classes(
             self._metainfo.get('classes'), file.categories, self.ann_file
         )
         id_of = {name: cat_id for cat_id, name in file.categories.items()}
@@ -109,13 +125,33 @@ class CocoDataset(BaseDataset):
             kept &= table.annotated
         if not kept.any():
             classes = ', '.join(self._metainfo['classes'])
-            raise ValueError(
+            raise DataError(
                 f'{self.ann_file}: none of {len(self.data_list)} images can be trained '
                 f'on; filter_cfg={filters} asks for annotations of the classes '
                 f'({classes}) and a large enough image. Check the file, or change '
                 'filter_cfg'
             )
         return table.take(np.flatnonzero(kept))
+
+    def __getitem__(self, idx: int) -> dict[str, Any]:
+        """A sample; in training another one where the image cannot be read."""
+        if self.test_mode or self.strict:
+            return super().__getitem__(idx)
+        replaced: list[tuple[str, str]] = []
+        while len(replaced) < _ATTEMPTS:
+            try:
+                sample = super().__getitem__(idx)
+            except BrokenImageError as error:
+                replaced.append((error.path, error.reason))
+                idx = self._rand_another()
+            else:
+                return _with_note(sample, replaced) if replaced else sample
+        distinct = list(dict(replaced).items())
+        shown = '; '.join(f'{path} ({reason})' for path, reason in distinct[:5])
+        raise DataError(
+            f'{self.ann_file}: of {_ATTEMPTS} images drawn, none can be read: {shown}. '
+            'Check data_prefix.img_path, or look at all with tools/data/doctor.py'
+        )
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Labels of the objects of an image, for ``ClassBalancedDataset``."""
@@ -150,11 +186,27 @@ class CocoDataset(BaseDataset):
             which = '' if reason == OTHER_CLASS else f' (annotation {first})'
             counts.append(f'{len(ids)} {reason}{which}')
         harmless = set(dropped) == {OTHER_CLASS}
+        if self.strict and not harmless:
+            raise DataError(
+                f'{self.ann_file}: useless boxes: {"; ".join(counts)}; correct or '
+                'remove them (tools/data/doctor.py --fix does), or set strict=False'
+            )
         print_log(
             f'{self.ann_file}: boxes left out: {"; ".join(counts)}',
             logger='current',
             level=logging.INFO if harmless else logging.WARNING,
         )
+
+
+def _with_note(
+    sample: dict[str, Any], replaced: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """The sample with a note of the images that it stands for."""
+    if 'data_samples' in sample:
+        sample['data_samples'].set_metainfo(dict(replaced=replaced))
+    else:
+        sample['replaced'] = replaced
+    return sample
 
 
 def _image_folder(data_prefix: dict[str, str]) -> str:
@@ -170,37 +222,3 @@ def _image_folder(data_prefix: dict[str, str]) -> str:
             f'data_root and data_prefix.img_path to where it is. {GET_COCO}'
         )
     return folder
-
-
-def _choose_classes(
-    configured: Sequence[str] | None, categories: dict[int, str], path: str
-) -> tuple[str, ...]:
-    """Names in the order of their labels, each checked against the file."""
-    known = list(categories.values())
-    classes = known if configured is None else configured
-    if isinstance(classes, str):
-        raise ValueError(
-            f'metainfo.classes is the text {classes!r}: write a tuple, '
-            f'metainfo=dict(classes=({classes!r},))'
-        )
-    for name in classes:
-        if name not in known:
-            raise ValueError(
-                f'metainfo.classes has {name!r}, which {path} does not have.'
-                f'{_nearest(name, known)} Its categories are: {", ".join(known)}'
-            )
-        if known.count(name) > 1:
-            ids = [i for i, category in categories.items() if category == name]
-            raise ValueError(
-                f'{path}: the categories {ids} are all named {name!r}; rename them, '
-                'or give their annotations one category id and remove the others'
-            )
-        if list(classes).count(name) > 1:
-            raise ValueError(f'metainfo.classes names {name!r} twice: remove one')
-    return tuple(classes)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    spelt = {x.lower(): x for x in known}
-    close = difflib.get_close_matches(str(name).lower(), list(spelt))
-    return f' Did you mean {" or ".join(repr(spelt[x]) for x in close)}?' * bool(close)

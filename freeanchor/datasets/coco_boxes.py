@@ -48,7 +48,8 @@ def read_boxes(file: CocoFile, cat_ids: list[int]) -> Boxes:
     labels = _column((label_of.get(x['category_id'], -1) for x in annotations), 'i4')
     numbers = chain.from_iterable(x['bbox'] for x in annotations)
     boxes = _column(numbers, np.float64).reshape(-1, 4)
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    with np.errstate(over='ignore'):  # infinitely far is merely outside
+        corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     ignored = _column((x.get('iscrowd') or x.get('ignore') for x in annotations), bool)
 
     reasons = _reasons(file, image, labels, boxes, corners)

@@ -1,4 +1,4 @@
-"""The steps of a pipeline that know of detection; the others are MMCV's.
+"""The steps of a pipeline that know of boxes; the others are MMCV's.
 
 A pipeline reads as: ``LoadImageFromFile``, ``LoadAnnotations``, ``Resize``,
 ``RandomFlip``, ``PackDetInputs``. ``Resize`` (or ``RandomResize``,
@@ -16,6 +16,8 @@ from mmengine.structures import BaseDataElement, InstanceData
 
 from freeanchor.registry import TRANSFORMS
 
+from .image_loading import check_size
+
 META_KEYS = (
     'img_id',
     'img_path',
@@ -25,35 +27,9 @@ META_KEYS = (
     'flip',
     'flip_direction',
 )
+# Of a box, in pixels; what was one pixel may be a little less in float32.
+_LEAST_SIDE = 0.99
 _FLIP_CODES = dict(horizontal=1, vertical=0, diagonal=-1)  # OpenCV's
-
-
-@TRANSFORMS.register_module()
-class LoadImageFromFile(transforms.LoadImageFromFile):
-    """MMCV's, with errors that name the file.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file cannot be decoded.
-    """
-
-    def transform(self, results: dict) -> dict | None:
-        path = results['img_path']
-        try:
-            return super().transform(results)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"there is no image '{path}': compare data_prefix.img_path of the data "
-                "set and 'file_name' in the annotation file with the folder"
-            ) from error
-        except OSError:  # no permission, a folder: these name the path themselves
-            raise
-        except Exception as error:
-            # OpenCV raises errors of its own, and MMCV asserts.
-            raise ValueError(
-                f"the image '{path}' cannot be decoded: it may be cut short, or no "
-                'image at all; replace it, or remove it from the annotation file'
-            ) from error
 
 
 @TRANSFORMS.register_module()
@@ -64,13 +40,13 @@ class LoadAnnotations(transforms.LoadAnnotations):
     ``(N,)`` int64 and ``gt_ignore_flags`` ``(N,)`` bool.
 
     Raises:
-        ValueError: The image that was loaded has another size than the
+        DataError: The image that was loaded has another size than the
             annotation file says, so its boxes belong elsewhere.
     """
 
     def transform(self, results: dict) -> dict:
         if 'ori_shape' in results:
-            _check_size(results)
+            check_size(results)
         results = super().transform(results)
         flags = [instance.get('ignore_flag', 0) for instance in results['instances']]
         results['gt_ignore_flags'] = np.array(flags, dtype=bool)
@@ -104,6 +80,10 @@ class PackDetInputs(transforms.BaseTransform):
     and crowds and ignored boxes as ``ignored_instances``, both with ``bboxes``
     ``(N, 4)`` float32 xyxy in pixels and ``labels`` ``(N,)`` int64.
 
+    Boxes that are thinner than a pixel by now, or not finite, are left out: as
+    targets they are of no use, and a side of 0 makes infinite gradients. Where
+    there are some, the metainfo's ``num_thin_boxes`` counts them.
+
     Args:
         meta_keys: What to note on the sample, where a pipeline knows it.
 
@@ -120,23 +100,22 @@ class PackDetInputs(transforms.BaseTransform):
         metainfo = {key: results[key] for key in self.meta_keys if key in results}
         sample = BaseDataElement(metainfo=metainfo)
         if 'gt_bboxes' in results:
-            sample.gt_instances, sample.ignored_instances = _instances(results)
+            wide = _wide_enough(results['gt_bboxes'])
+            if not wide.all():
+                sample.set_metainfo(dict(num_thin_boxes=int((~wide).sum())))
+            sample.gt_instances, sample.ignored_instances = _instances(results, wide)
         return dict(inputs=image.permute(2, 0, 1), data_samples=sample)
 
 
-def _check_size(results: dict) -> None:
-    height, width = results['ori_shape']
-    if (width, height) != (results['width'], results['height']):
-        raise ValueError(
-            f"the image '{results['img_path']}' is {width} x {height} pixels, but its "
-            f'annotations are for {results["width"]} x {results["height"]}: correct '
-            'width and height in the annotation file, or bring back the image that '
-            'was annotated (a rotation noted in EXIF is applied when reading)'
-        )
+def _wide_enough(boxes: np.ndarray) -> np.ndarray:
+    """Whether boxes ``(N, 4)`` are finite and a pixel wide and high, ``(N,)``."""
+    with np.errstate(invalid='ignore'):  # inf - inf
+        sides = boxes[:, 2:] - boxes[:, :2]
+    return (sides >= _LEAST_SIDE).all(axis=1) & np.isfinite(boxes).all(axis=1)
 
 
-def _instances(results: dict) -> tuple[InstanceData, InstanceData]:
-    """Objects, and what is to be ignored."""
+def _instances(results: dict, kept: np.ndarray) -> tuple[InstanceData, InstanceData]:
+    """Objects, and what is to be ignored, of the boxes that are kept."""
     boxes, labels = results['gt_bboxes'], results['gt_bboxes_labels']
     ignored = results.get('gt_ignore_flags', np.zeros(len(labels), dtype=bool))
     if not len(boxes) == len(labels) == len(ignored):
@@ -153,6 +132,6 @@ def _instances(results: dict) -> tuple[InstanceData, InstanceData]:
             bboxes=torch.from_numpy(boxes[chosen]),
             labels=torch.from_numpy(labels[chosen]),
         )
-        for chosen in (~ignored, ignored)
+        for chosen in (~ignored & kept, ignored & kept)
     )
     return objects, ignored

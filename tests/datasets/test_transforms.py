@@ -124,7 +124,7 @@ def test_a_pipeline_without_annotations_packs_none(tmp_path):
 
 
 def test_a_missing_image_is_named(tmp_path):
-    data = CocoDataset(**write(tmp_path, BOXES), pipeline=LOAD)
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=LOAD, strict=True)
     (tmp_path / '1.png').unlink()
     with pytest.raises(FileNotFoundError, match=r"no image '.*1\.png'"):
         data[0]
@@ -132,7 +132,7 @@ def test_a_missing_image_is_named(tmp_path):
 
 @pytest.mark.parametrize('content', [b'', b'<html>gone</html>', None])
 def test_an_image_that_does_not_decode_is_named(tmp_path, content):
-    data = CocoDataset(**write(tmp_path, BOXES), pipeline=LOAD)
+    data = CocoDataset(**write(tmp_path, BOXES), pipeline=LOAD, test_mode=True)
     path = tmp_path / '1.png'
     path.write_bytes(path.read_bytes()[:20] if content is None else content)
     with pytest.raises(ValueError, match=r"'.*1\.png' cannot be decoded"):
@@ -165,4 +165,4 @@ def test_what_is_noted_on_a_sample_can_be_chosen(tmp_path):
 
 @pytest.mark.parametrize('name', ['LoadImageFromFile', 'LoadAnnotations', 'RandomFlip'])
 def test_configs_that_name_mmcv_steps_get_ours(name):
-    assert TRANSFORMS.get(name).__module__ == 'freeanchor.datasets.transforms'
+    assert TRANSFORMS.get(name).__module__.startswith('freeanchor.datasets.')
