@@ -44,7 +44,7 @@ def take_snapshot(runner: Runner) -> dict[str, Any]:
         meta=_meta(runner),
         state_dict=on_cpu(_network(runner).state_dict()),
         optimizer=on_cpu(runner.optim_wrapper.state_dict()),
-        message_hub=runner.message_hub.state_dict(),
+        message_hub=_message_hub(runner),
         param_schedulers=_map_schedulers(runner, lambda x: x.state_dict()),
         hooks={name: x.state_dict() for name, x in _with_memory(runner)},
         loop=runner.train_loop.state_dict(),
@@ -136,6 +136,13 @@ def _meta(runner: Any) -> dict[str, Any]:
     if hasattr(dataset, 'metainfo'):
         meta['dataset_meta'] = dataset.metainfo
     return meta
+
+
+def _message_hub(runner: Any) -> dict[str, Any]:
+    state = runner.message_hub.state_dict()
+    # MMEngine notes them before an iteration, and again when a run begins.
+    state['runtime_info'].update(epoch=runner.epoch, iter=runner.iter)
+    return state
 
 
 def _of_this_process(runner: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Runs of tools/train.py on a toy detector, in processes that can be killed."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -173,10 +174,8 @@ def run(config: Path, *args: str, timeout: float = 120, **env: str) -> tuple[int
 
 def kill(process: subprocess.Popen) -> None:
     """SIGKILL for the process and all that it started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
