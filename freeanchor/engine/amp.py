@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from mmengine import optim
+from torch import Tensor, nn
 
 from freeanchor.registry import OPTIM_WRAPPERS
 
+from .finite_step import FiniteStep
 from .naming import ConfigError
 from .optim import OptimWrapper
 
@@ -29,6 +31,23 @@ class Bfloat16OptimWrapper(OptimWrapper):
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, torch.bfloat16):
             yield
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(FiniteStep, optim.AmpOptimWrapper):
+    """MMEngine's float16 with its scaler, which tells of steps that are left out.
+
+    Arguments are those of :class:`mmengine.optim.AmpOptimWrapper`.
+    """
+
+    def _clipped_norm(self) -> Tensor:
+        self.loss_scaler.unscale_(self.optimizer)
+        return super()._clipped_norm()
+
+    def _step_unless(self, found: Tensor, **kwargs: Any) -> None:
+        # The scaler has looked for the same in `unscale_`.
+        self.loss_scaler.step(self.optimizer, **kwargs)
+        self.loss_scaler.update(self._scale_update_param)
 
 
 def use_amp(cfg: Any) -> None:

@@ -8,21 +8,20 @@ from torch import Tensor
 
 from freeanchor.registry import OPTIM_WRAPPERS
 
+from .finite_step import FiniteStep
+
 FUSED = ('SGD', 'Adam', 'AdamW')
 """Optimisers of which PyTorch has a fused form, on a CPU and on CUDA."""
 _FORMS = ('fused', 'foreach')
 
 
 @OPTIM_WRAPPERS.register_module()
-class OptimWrapper(optim.OptimWrapper):
-    """MMEngine's ``OptimWrapper``; the norm of the gradients stays on the device.
+class OptimWrapper(FiniteStep, optim.OptimWrapper):
+    """MMEngine's ``OptimWrapper``; it leaves out steps that are not finite.
 
-    Arguments are those of :class:`mmengine.optim.OptimWrapper`.
+    Arguments are those of :class:`mmengine.optim.OptimWrapper`. The norm of the
+    gradients stays on the device.
     """
-
-    def step(self, **kwargs: Any) -> None:
-        give_momentum(self.optimizer)
-        super().step(**kwargs)
 
     def load_state_dict(self, state_dict: dict) -> None:
         # Which form computes the step is this run's choice, not the file's.
@@ -31,32 +30,6 @@ class OptimWrapper(optim.OptimWrapper):
         for group, form in zip(self.param_groups, forms):
             group.update({k: v for k, v in form.items() if k in group})
         match_layout(self.optimizer)
-
-    def _clip_grad(self) -> None:
-        groups = self.optimizer.param_groups
-        params = [p for group in groups for p in group['params'] if p.grad is not None]
-        if not params:
-            return
-        found = self.clip_func(params, **self.clip_grad_kwargs)
-        if found is not None:  # clipping by value has none
-            self.message_hub.update_scalar(f'train/{self.grad_name}', found)
-
-
-def give_momentum(optimizer: torch.optim.Optimizer) -> None:
-    """Start the momentum of parameters that get their first gradient, at zero.
-
-    Unless all start together, a fused SGD refuses those without. A step from
-    zero is the step that SGD takes without momentum.
-    """
-    if not isinstance(optimizer, torch.optim.SGD):
-        return
-    for group in optimizer.param_groups:
-        if not group['fused'] or not group['momentum'] or group['dampening']:
-            continue
-        for parameter in group['params']:
-            state = optimizer.state[parameter]
-            if parameter.grad is not None and state.get('momentum_buffer') is None:
-                state['momentum_buffer'] = torch.zeros_like(parameter)
 
 
 def match_layout(optimizer: torch.optim.Optimizer) -> None:
