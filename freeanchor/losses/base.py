@@ -25,3 +25,20 @@ class DenseLoss(nn.Module):
             with no object.
         """
         raise NotImplementedError
+
+    def counts(
+        self, predictions: DensePredictions, objects: Objects
+    ) -> dict[str, int | Tensor]:
+        """What each term is divided by, at least 1, for a batch in parts.
+
+        The counts of the parts of a batch add up to that of the batch, and do
+        not depend on what is predicted. A loss that has them is trained in
+        parts where a batch does not fit into memory.
+
+        Returns:
+            A count for each term that the loss returns, by its name.
+
+        Raises:
+            NotImplementedError: The loss is no sum over images.
+        """
+        raise NotImplementedError

@@ -25,7 +25,7 @@ from .functional import (
     smooth_l1,
 )
 from .ignore import outside_ignored
-from .normalizer import mean_over_processes
+from .normalizer import is_distributed, mean_over_processes
 from .reading import read_once
 
 
@@ -97,6 +97,16 @@ class FreeAnchorLoss(DenseLoss):
         return dict(
             positive_bag_loss=self.alpha * positive / num_objects,
             negative_bag_loss=(1 - self.alpha) * negative / num_members,
+        )
+
+    def counts(
+        self, predictions: DensePredictions, objects: Objects
+    ) -> dict[str, int | Tensor]:
+        if self.global_normalizer and is_distributed():
+            raise NotImplementedError('global_normalizer=True counts on all processes')
+        return dict(
+            positive_bag_loss=len(objects),
+            negative_bag_loss=len(objects) * self.bag_size,
         )
 
     @torch.no_grad()

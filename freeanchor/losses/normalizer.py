@@ -15,7 +15,11 @@ def mean_over_processes(count: int, device: torch.device) -> Tensor:
     # Filled on the device: a copy from the host would wait for it.
     total = torch.full((), float(count), device=device)
     processes = 1
-    if dist.is_available() and dist.is_initialized():
+    if is_distributed():
         dist.all_reduce(total)
         processes = dist.get_world_size()
     return total.clamp(min=1) / processes
+
+
+def is_distributed() -> bool:
+    return dist.is_available() and dist.is_initialized()

@@ -70,8 +70,7 @@ class RetinaLoss(DenseLoss):
         image, anchor = _places(assigned, len(objects))  # (N,)
         matched = assigned[image, anchor]
         is_positive, matched = matched >= 0, matched.clamp(min=0)
-        # MMDetection counts at least one positive for each image.
-        num_positive = (assigned >= 0).sum(dim=1).clamp(min=1).sum()
+        num_positive = _num_positive(assigned)
 
         background, x = background_and_logits(
             predictions,
@@ -94,6 +93,12 @@ class RetinaLoss(DenseLoss):
             loss_bbox=self.box_weight * distance.sum() / num_positive,
         )
 
+    def counts(
+        self, predictions: DensePredictions, objects: Objects
+    ) -> dict[str, int | Tensor]:
+        num_positive = _num_positive(self.assign(predictions, objects))
+        return dict(loss_cls=num_positive, loss_bbox=num_positive)
+
     @torch.no_grad()
     def assign(self, predictions: DensePredictions, objects: Objects) -> Tensor:
         """Each anchor's object.
@@ -115,6 +120,11 @@ class RetinaLoss(DenseLoss):
         if counted is not None:
             assigned[(assigned == BACKGROUND) & ~counted] = IGNORED
         return assigned
+
+
+def _num_positive(assigned: Tensor) -> Tensor:
+    # MMDetection counts at least one positive for each image.
+    return (assigned >= 0).sum(dim=1).clamp(min=1).sum()
 
 
 def _places(assigned: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
