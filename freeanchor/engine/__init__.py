@@ -1,6 +1,7 @@
 """What happens around training: configs, checkpoints, processes, logs."""
 
 from .amp import Bfloat16OptimWrapper, use_amp
+from .broken_images import BrokenImagesError, BrokenImagesHook
 from .checkpoints import CheckpointHook
 from .class_check import ClassCheckHook
 from .compilation import use_compile
@@ -14,11 +15,14 @@ from .optim import OptimWrapper
 from .pretrained import Pretrained
 from .runner import DetectionRunner
 from .screen import ProgressLoggerHook
+from .stop_hook import StopHook
 from .summary import SummaryHook
 from .weights import CheckpointError
 
 __all__ = [
     'Bfloat16OptimWrapper',
+    'BrokenImagesError',
+    'BrokenImagesHook',
     'CheckpointError',
     'CheckpointHook',
     'ClassCheckHook',
@@ -31,6 +35,7 @@ __all__ = [
     'OptimWrapper',
     'Pretrained',
     'ProgressLoggerHook',
+    'StopHook',
     'SummaryHook',
     'load_config',
     'read_checkpoint',

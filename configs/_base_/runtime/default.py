@@ -17,7 +17,9 @@ default_hooks = dict(
     visualization=dict(type='DetVisualizationHook'),
     finite_loss=dict(type='FiniteLossHook', interval=50),
     class_check=dict(type='ClassCheckHook'),
+    broken_images=dict(type='BrokenImagesHook', max_share=0.01),
     summary=dict(type='SummaryHook'),
+    stop_on_signal=dict(type='StopHook'),
 )
 
 env_cfg = dict(
