@@ -1,13 +1,13 @@
 """What happens around training: configs, checkpoints, processes, logs."""
 
-from .amp import Bfloat16OptimWrapper, use_amp
+from .amp import AmpOptimWrapper, Bfloat16OptimWrapper, use_amp
 from .broken_images import BrokenImagesError, BrokenImagesHook
 from .checkpoints import CheckpointHook
 from .class_check import ClassCheckHook
 from .compilation import use_compile
 from .config_files import load_config
 from .early_stopping import EarlyStoppingHook
-from .finite import FiniteLossHook
+from .finite import FiniteLossHook, NonFiniteError
 from .loading import read_checkpoint, weights_of
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from .naming import ConfigError
@@ -17,9 +17,11 @@ from .runner import DetectionRunner
 from .screen import ProgressLoggerHook
 from .stop_hook import StopHook
 from .summary import SummaryHook
+from .watchdog import WatchdogHook
 from .weights import CheckpointError
 
 __all__ = [
+    'AmpOptimWrapper',
     'Bfloat16OptimWrapper',
     'BrokenImagesError',
     'BrokenImagesHook',
@@ -32,11 +34,13 @@ __all__ = [
     'EpochBasedTrainLoop',
     'FiniteLossHook',
     'IterBasedTrainLoop',
+    'NonFiniteError',
     'OptimWrapper',
     'Pretrained',
     'ProgressLoggerHook',
     'StopHook',
     'SummaryHook',
+    'WatchdogHook',
     'load_config',
     'read_checkpoint',
     'use_amp',
