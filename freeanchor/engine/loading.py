@@ -1,42 +1,40 @@
 """Read a checkpoint file without running anything that it holds."""
 
-import pickle
-import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from .stand_ins import STAND_INS, without_stand_ins
-from .weights import CheckpointError, fetch, published_url
+from .pickled_data import ForbiddenError
+from .torch_files import is_tar, read_torch_file
+from .trust import is_trusted, read_trusted
+from .weights import CheckpointError, check_digest, fetch, published_url
 
-# What the unpickler says of a sound file that asks for more than data.
-_FORBIDDEN = re.compile(
-    r'GLOBAL \w\S*|.* (?:is|are) refused|.*call reduce.*|Can only.*'
-)
 _RESUMED_AS_CODE = 'config'  # MMEngine's resume runs meta['config'] as Python
+_LONGEST_HEADER = 100 << 20  # bytes of the description in a .safetensors file
 
 
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     """The contents of a ``.pth`` or ``.safetensors`` file.
 
-    Pickles are read by torch's restricted unpickler, with no way round it:
-    tensors, numbers, strings, lists, dicts, and the numpy values and log
-    histories of MMEngine's own checkpoints.
+    Nothing in the file is run: it may hold tensors, numbers, strings, lists,
+    dicts, and the numpy values and log histories of MMEngine's own checkpoints.
+    Digits of a SHA-256 at the end of the file's name are checked first. Only a
+    file named by :func:`freeanchor.engine.trust.trust_checkpoint` is unpickled
+    in full.
 
     Args:
         path: The file.
-        map_location: Device of the tensors, as :func:`torch.load` takes it.
+        map_location: Device of the tensors; None is the CPU.
 
     Returns:
         A dict of tensors by name, or one that has it under ``'state_dict'``.
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: The file is empty, damaged, no checkpoint, or holds
-            what could run code.
+        CheckpointError: The file is empty, damaged, no checkpoint, not the one
+            that its name says, or holds what could run code.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -45,9 +43,12 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         raise FileNotFoundError(f'There is no checkpoint file {path}.')
     if path.stat().st_size == 0:
         raise CheckpointError(f'{path} is empty: writing or copying it was cut off.')
+    check_digest(path)
     if path.suffix == '.safetensors':
-        return _read_safetensors(path)
-    return _checked(_read_pickle(path, map_location), path)
+        return _read_safetensors(path, map_location or 'cpu')
+    if is_trusted(path):
+        return _checked(read_trusted(path, map_location), path)
+    return _checked(_read_pickle(path, map_location or 'cpu'), path)
 
 
 def weights_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
@@ -55,46 +56,54 @@ def weights_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     return checkpoint.get('state_dict', checkpoint)
 
 
-def _read_safetensors(path: Path) -> dict[str, Any]:
+def _read_safetensors(path: Path, device: Any) -> dict[str, Any]:
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors import SafetensorError, safe_open
     except ImportError:
         raise CheckpointError(
             f'{path} needs the package safetensors: pip install safetensors'
         ) from None
+    with path.open('rb') as file:
+        length = int.from_bytes(file.read(8), 'little')
+    if length > min(path.stat().st_size - 8, _LONGEST_HEADER):
+        raise CheckpointError(
+            f'{path} is damaged or cut off: its header would have {length} bytes.'
+        )
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        with safe_open(path, 'pt', device=str(device)) as archive:
+            names = list(archive.keys())
+            weights = {name: archive.get_tensor(name) for name in names}
+            meta = dict(archive.metadata() or {})
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f'{path} is damaged or cut off: {error}') from error
+    return dict(state_dict=weights, meta=meta)
 
 
-def _read_pickle(path: Path, map_location: Any) -> Any:
+def _read_pickle(path: Path, device: Any) -> Any:
+    if is_tar(path):
+        raise CheckpointError(
+            f'{path} is of the tar format that torch had before 0.2 and was not '
+            'loaded: save it again with a newer torch.'
+        )
     try:
-        with torch.serialization.safe_globals(STAND_INS):
-            checkpoint = torch.load(path, map_location, weights_only=True)
-        return without_stand_ins(checkpoint)
+        return read_torch_file(path, device)
+    except ForbiddenError as error:
+        raise CheckpointError(
+            f'{path} was not loaded: it holds more than data, which could run code: '
+            f'{str(error)[:200]!r}. Save its state_dict alone, or, if you trust who '
+            'made it as you trust a program, give --trust-checkpoint.'
+        ) from None
     except Exception as error:
         # Damaged files fail in as many ways as there are bytes.
         raise CheckpointError(_why(path, error)) from error
 
 
 def _why(path: Path, error: Exception) -> str:
-    text = str(error)
-    forbidden = _FORBIDDEN.search(text)
-    if isinstance(error, pickle.UnpicklingError) and forbidden:
-        return (
-            f'{path} was not loaded: it holds more than data, which could run code: '
-            f'{forbidden[0]}. Where the file is trusted, save its state_dict alone.'
-        )
     with path.open('rb') as file:
         head = file.read(64).lstrip().lower()
     if head.startswith((b'<!doctype', b'<html', b'version https://git-lfs')):
         return f'{path} is a text file, not a checkpoint: download it again.'
-    # The unpickler's own words stand before or behind torch's advice.
-    reason = (
-        text.split('WeightsUnpickler error: ')[-1].strip().split('\n')[0].split('. ')[0]
-    )
+    reason = str(error)[:200].split('\n')[0]
     return f'{path} is damaged or no checkpoint: {reason or type(error).__name__}'
 
 

@@ -1,6 +1,5 @@
 """Published weights: from a name to a URL to a verified file."""
 
-import hashlib
 import http.client
 import os
 import re
@@ -20,11 +19,13 @@ from mmengine.runner.checkpoint import (
     get_torchvision_models,
 )
 
+from .durable import sha256_of
 from .naming import ConfigError, did_you_mean
 
 # As in resnet50-0676ba61.pth: the first digits of the file's SHA-256.
 _DIGEST = re.compile(r'-([0-9a-f]{8,64})\.\w+$')
-_CHUNK = 1 << 20  # bytes
+# As in faster_rcnn-20200130.pth: no digest.
+_DATE = re.compile(r'(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])')
 _TIMEOUT = 30  # seconds without an answer
 
 
@@ -67,12 +68,42 @@ def fetch(url: str) -> Path:
         CheckpointError: The download failed, or the file is not what its name says.
     """
     path = local_file(url)
+    failure = ''
     if dist.get_rank() == 0 or _local_rank() == 0:
+        failure = _why_not_there(url, path)
+    # Who waits learns of a failure too; it would wait for its time limit.
+    for found in dist.all_gather_object(failure):
+        if found:
+            raise CheckpointError(found)
+    return path
+
+
+def check_digest(path: Path) -> None:
+    """Compare the digits at the end of a file's name with its SHA-256.
+
+    Eight or more hexadecimal digits behind the last dash are those of a SHA-256,
+    unless they are a date.
+
+    Raises:
+        CheckpointError: They differ.
+    """
+    _verify(path, path, 'it names there, or rename it if those are no such digits')
+
+
+def _why_not_there(url: str, path: Path) -> str:
+    """Have the file of ``url`` at ``path``; what went wrong, if something did."""
+    try:
         if not path.is_file():
             _download(url, path)
-        _verify(path, path, url)
-    dist.barrier()
-    return path
+        _verify(path, path, f'of {url} there')
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return ''
+
+
+def _digits(path: Path) -> str | None:
+    match = _DIGEST.search(path.name)
+    return None if match is None or _DATE.fullmatch(match[1]) else match[1]
 
 
 def _local_rank() -> int:
@@ -103,7 +134,7 @@ def _download(url: str, path: Path) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             partial = Path(folder) / path.name
             _copy(url, partial)
-            _verify(partial, path, url)
+            _verify(partial, path, f'of {url} there')
             partial.replace(path)
     except (OSError, http.client.HTTPException) as error:
         raise CheckpointError(
@@ -122,18 +153,14 @@ def _copy(url: str, path: Path) -> None:
         raise ConnectionError(f'{size} of {expected} bytes came')
 
 
-def _verify(content: Path, path: Path, url: str) -> None:
+def _verify(content: Path, path: Path, source: str) -> None:
     """Compare ``content`` with the digits in the name of ``path``."""
-    match = _DIGEST.search(path.name)
-    if match is None:
+    expected = _digits(path)
+    if expected is None:
         return
-    sha256 = hashlib.sha256()
-    with content.open('rb') as file:
-        while chunk := file.read(_CHUNK):
-            sha256.update(chunk)
-    digest = sha256.hexdigest()[: len(match[1])]
-    if digest != match[1]:
+    digest = sha256_of(content)[: len(expected)]
+    if digest != expected:
         raise CheckpointError(
             f'{path} is not the file that its name says: its SHA-256 begins with '
-            f'{digest}. Delete it, if it is there, and put the file of {url} there.'
+            f'{digest}. Delete it, if it is there, and put the file {source}.'
         )

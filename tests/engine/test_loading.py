@@ -17,7 +17,6 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from torch import nn
 
 from freeanchor.engine import CheckpointError, read_checkpoint, weights_of
-from freeanchor.engine.stand_ins import STAND_INS
 
 WEIGHTS = dict(weight=torch.ones(2, 2), bias=torch.zeros(2))
 
@@ -94,11 +93,15 @@ def test_text_that_resuming_would_run_as_python_is_dropped(tmp_path):
     assert read_checkpoint(path)['meta'] == dict(epoch=3)
 
 
-def test_no_class_stays_allowed_after_loading(tmp_path):
-    path = tmp_path / 'a.pth'
-    torch.save(WEIGHTS, path)
-    read_checkpoint(path)
-    assert not set(STAND_INS) & set(torch.serialization.get_safe_globals())
+def test_what_others_allow_torch_to_load_is_not_allowed_here(tmp_path):
+    marker, path = tmp_path / 'marker', tmp_path / 'evil.pth'
+    torch.save(dict(x=attacks(marker)['os.system'], state_dict=WEIGHTS), path)
+    with (
+        torch.serialization.safe_globals([os.system]),
+        pytest.raises(CheckpointError, match=r'evil\.pth was not loaded'),
+    ):
+        read_checkpoint(path)
+    assert not marker.exists()
 
 
 def test_what_mmengine_itself_saved_is_read(tmp_path):
