@@ -1,6 +1,7 @@
 """Runs of tools/train.py on a toy detector, in processes that can be killed."""
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 
 from freeanchor.datasets.shapes import write_shapes
+
+from . import tool
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,21 +123,58 @@ def toy_config(folder: Path, **overrides: Any) -> Path:
     return path
 
 
-def start(config: Path, *args: str, **env: str) -> 'Run':
-    """Start tools/train.py in a process group of its own.
+class Run:
+    """A process in a group of its own, and the file that its output goes to.
 
-    Its output goes to ``output.txt`` beside the config, after what is there.
+    Args:
+        process: Of subprocess or of multiprocessing.
+        output: The file.
     """
-    command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), *args]
-    return start_command(command, config.parent, **env)
+
+    def __init__(self, process: Any, output: Path) -> None:
+        self._process = process
+        self.output = output
+        self.pid: int = process.pid
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if isinstance(self._process, subprocess.Popen):
+            return self._process.poll()
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit code once it has ended; None if it has not in ``timeout`` s."""
+        if isinstance(self._process, subprocess.Popen):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        else:
+            self._process.join(timeout)
+        return self.poll()
 
 
-def start_command(command: list[str], folder: Path, **env: str) -> 'Run':
-    """Start any command as :func:`start` does, in ``folder``."""
+def start(config: Path, *args: str, **env: str) -> Run:
+    """Start tools/train.py on a config, in a process that is forked for it.
+
+    What takes seconds to import is imported once for all of them. Output goes to
+    ``output.txt`` beside the config, after what is there.
+    """
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['tests.faults.tool'])
+    output = config.parent / 'output.txt'
+    output.touch()
+    process = context.Process(
+        target=tool.train, args=([str(config), *args], output, env)
+    )
+    process.start()
+    return Run(process, output)
+
+
+def start_command(command: list[str], folder: Path, **env: str) -> Run:
+    """Start any command in ``folder``, with its output as that of :func:`start`."""
     environ = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), **env}
     output = folder / 'output.txt'
     with output.open('a') as file:
-        process = Run(
+        process = subprocess.Popen(
             command,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -142,29 +182,26 @@ def start_command(command: list[str], folder: Path, **env: str) -> 'Run':
             env=environ,
             start_new_session=True,
         )
-    process.output = output
-    return process
+    return Run(process, output)
 
 
-class Run(subprocess.Popen):
-    """A process, and the file that its output goes to."""
+def train_command(config: Path, *args: str) -> list[str]:
+    """The command line of tools/train.py, for :func:`start_command`."""
+    return [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), *args]
 
-    output: Path
 
-
-def finish(process: 'Run', timeout: float = 120) -> tuple[int, str]:
+def finish(process: Run, timeout: float = 120) -> tuple[int, str]:
     """Wait for the end; the exit code, and all output of the folder so far.
 
     Raises:
         AssertionError: It did not end in ``timeout`` seconds; it is killed.
     """
-    try:
-        code = process.wait(timeout)
-    except subprocess.TimeoutExpired:
+    code = process.wait(timeout)
+    text = process.output.read_text()
+    if code is None:
         kill(process)
-        text = process.output.read_text()
-        raise AssertionError(f'no end after {timeout} s:\n{text[-3000:]}') from None
-    return code, process.output.read_text()
+        raise AssertionError(f'no end after {timeout} s:\n{text[-3000:]}')
+    return code, text
 
 
 def run(config: Path, *args: str, timeout: float = 120, **env: str) -> tuple[int, str]:
@@ -172,7 +209,7 @@ def run(config: Path, *args: str, timeout: float = 120, **env: str) -> tuple[int
     return finish(start(config, *args, **env), timeout)
 
 
-def kill(process: subprocess.Popen) -> None:
+def kill(process: Run) -> None:
     """SIGKILL for the process and all that it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

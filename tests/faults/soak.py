@@ -25,7 +25,7 @@ from freeanchor.engine.durable import PARTIAL
 from freeanchor.engine.snapshot import surroundings
 
 from .comparing import differences
-from .runs import Run, kill, start, state_of, toy_config
+from .runs import Run, kill, start_command, state_of, toy_config, train_command
 
 SECONDS = (60, 180)  # between two kills
 
@@ -92,7 +92,8 @@ class Soak:
         return int(bool(self.different) or not self.equal)
 
     def _start(self, name: str) -> Run:
-        return start(self.configs[name], '--resume')
+        config = self.configs[name]
+        return start_command(train_command(config, '--resume'), config.parent)
 
     def _saving(self) -> str:
         half = [x.name for x in self._work('killed').glob(f'.*{PARTIAL}')]
@@ -104,7 +105,7 @@ class Soak:
             for run in runs:
                 if run.poll() is not None:
                     text = run.output.read_text()[-2000:]
-                    raise RuntimeError(f'ended by itself ({run.returncode}):\n{text}')
+                    raise RuntimeError(f'ended by itself ({run.poll()}):\n{text}')
             time.sleep(0.5)
 
     def _catch_up(self, **runs: Run) -> None:
