@@ -4,11 +4,12 @@
 #     bash tools/dist_train.sh CONFIG GPUS [arguments of train.py]
 #
 # On several machines run it on each, with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# With MAX_RESTARTS=3 processes that die are started again, and go on where they were.
 
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
-    echo "usage: [PORT=...] [NNODES=... NODE_RANK=... MASTER_ADDR=...] $0 CONFIG GPUS [arguments of train.py]" >&2
+    echo "usage: [MAX_RESTARTS=...] [PORT=...] [NNODES=... NODE_RANK=... MASTER_ADDR=...] $0 CONFIG GPUS [arguments of train.py]" >&2
     exit 2
 fi
 CONFIG=$1

@@ -3,7 +3,14 @@
 #
 #     GPUS=16 bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [WORK_DIR] [arguments of train.py]
 #
-# From the environment: GPUS (8), GPUS_PER_NODE (8 at most), CPUS_PER_TASK (5), SRUN_ARGS.
+# From the environment: GPUS (8), GPUS_PER_NODE (8 at most), CPUS_PER_TASK (5), SRUN_ARGS,
+# STOP_SECONDS (120): how long before its time is over a job is told to save and stop.
+#
+# A job that goes on by itself after its time is over or it was pre-empted:
+#
+#     REQUEUE=1 GPUS=16 sbatch --requeue --signal=USR1@120 --ntasks=16 \
+#         --ntasks-per-node=8 --gres=gpu:8 --wrap \
+#         'bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG'
 
 set -euo pipefail
 

@@ -2,6 +2,9 @@
 # What slurm_train.sh and slurm_test.sh share: run a tool as a job of Slurm.
 #
 #     bash tools/srun.sh PARTITION JOB_NAME TOOL.py [arguments of the tool]
+#
+# Ends with the tool's exit code. With REQUEUE=1 in a batch job, 75 (stopped on request,
+# state saved) puts the job back into the queue.
 
 set -euo pipefail
 
@@ -18,10 +21,16 @@ fi
 # Several arguments, as the user wrote them.
 read -ra EXTRA <<<"${SRUN_ARGS:-}"
 
+# A job of its own is told before its time is over. In a batch job sbatch says so.
+if [ -z "${SLURM_JOB_ID:-}" ]; then
+    EXTRA=(--signal="USR1@${STOP_SECONDS:-120}" ${EXTRA[@]+"${EXTRA[@]}"})
+fi
+
 PYTHONPATH=$(dirname "$TOOLS")${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
 
-exec srun --partition="$PARTITION" \
+CODE=0
+srun --partition="$PARTITION" \
     --job-name="$JOB_NAME" \
     --gres=gpu:"$GPUS_PER_NODE" \
     --ntasks="$GPUS" \
@@ -29,4 +38,13 @@ exec srun --partition="$PARTITION" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" \
     --kill-on-bad-exit=1 \
     ${EXTRA[@]+"${EXTRA[@]}"} \
-    "${PYTHON:-python}" -u "$TOOL" "$@" --launcher slurm
+    "${PYTHON:-python}" -u "$TOOL" "$@" --launcher slurm || CODE=$?
+
+if [ "$CODE" -eq 75 ] && [ "${REQUEUE:-0}" != 0 ]; then
+    if [ -z "${SLURM_JOB_ID:-}" ]; then
+        echo 'REQUEUE=1 has an effect in a batch job only: start this script by sbatch.' >&2
+    else
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
+fi
+exit "$CODE"

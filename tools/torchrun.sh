@@ -2,6 +2,9 @@
 # What dist_train.sh and dist_test.sh share: run a tool in GPUS processes on this machine.
 #
 #     bash tools/torchrun.sh GPUS TOOL.py [arguments of the tool]
+#
+# Ends with the exit code of the process that was the cause: 75 for all stopped on
+# request with their state saved, 128 + n for one that was ended by signal n.
 
 set -euo pipefail
 
@@ -30,10 +33,11 @@ export MKL_NUM_THREADS=${MKL_NUM_THREADS:-$OMP_NUM_THREADS}
 PYTHONPATH=$(dirname "$TOOLS")${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
 
-exec "$PYTHON" -m torch.distributed.run \
+exec "$PYTHON" "$TOOLS/launch.py" \
     --nnodes="$NNODES" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="$PORT" \
     --nproc_per_node="$GPUS" \
+    --max_restarts="${MAX_RESTARTS:-0}" \
     "$TOOL" "$@" --launcher pytorch

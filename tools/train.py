@@ -7,6 +7,7 @@ bash tools/dist_train.sh configs/free_anchor_r50_fpn_1x.py 8
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 
@@ -31,12 +32,24 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate with the number of images in a step',
     )
-    parser.add_argument(
+    beginning = parser.add_mutually_exclusive_group()
+    beginning.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from a checkpoint; without one, from the newest of the work dir',
+        help='go on from a checkpoint; without one, from the newest of the work dir, '
+        'or from the beginning where it has none',
+    )
+    beginning.add_argument(
+        '--fresh',
+        action='store_true',
+        help='begin anew in a used work dir; its checkpoints are moved aside',
+    )
+    parser.add_argument(
+        '--accept-config-changes',
+        action='store_true',
+        help='resume although the config is not the one of the checkpoint',
     )
     parser.add_argument(
         '--cfg-options',
@@ -56,9 +69,21 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def train(args: argparse.Namespace) -> None:
+def train(args: argparse.Namespace, parent: int) -> None:
+    """Train as ``args`` say; ``parent`` is the process that has started this one."""
+    from freeanchor.engine.launcher_watch import watch_launcher
+    from freeanchor.engine.signals import STOP
+
+    with STOP:
+        if args.launcher != 'none':
+            watch_launcher(parent)
+        run_in_own_folder(config_of(args), args)
+
+
+def config_of(args: argparse.Namespace) -> Any:
+    """The config with what the command line sets in it."""
     from freeanchor.engine import ConfigError, load_config, use_amp, use_compile
-    from freeanchor.engine.command_line import build_runner, set_launch
+    from freeanchor.engine.command_line import set_launch
 
     cfg = load_config(args.config, args.cfg_options)
     set_launch(cfg, args.launcher, args.work_dir)
@@ -73,29 +98,31 @@ def train(args: argparse.Namespace) -> None:
                 'the images per step that the learning rate is meant for.'
             )
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
-        set_resume(cfg, args.resume)
-    build_runner(cfg).train()
+    return cfg
 
 
-def set_resume(cfg: Any, checkpoint: str) -> None:
-    """Make ``cfg`` go on from ``checkpoint``; ``'auto'`` is the newest one."""
-    from freeanchor.engine.command_line import checked_checkpoint, newest_checkpoint
+def run_in_own_folder(cfg: Any, args: argparse.Namespace) -> None:
+    """Train in a work folder that no other run has or is to keep."""
+    from freeanchor.engine.command_line import build_runner
+    from freeanchor.engine.distributed import is_first_process
+    from freeanchor.engine.run_lock import RunLock
+    from freeanchor.engine.run_start import set_start
 
-    cfg.resume = True
-    cfg.load_from = (
-        newest_checkpoint(cfg.work_dir)
-        if checkpoint == 'auto'
-        else checked_checkpoint(checkpoint)
-    )
+    is_first = is_first_process(args.launcher)
+    with RunLock(cfg.work_dir) if is_first else nullcontext():
+        set_start(cfg, args.resume, args.fresh, is_first)
+        runner = build_runner(cfg)
+        runner.accept_config_changes = args.accept_config_changes
+        runner.train()
 
 
 def main() -> int:
+    parent = os.getppid()
     args = parse_args()
     # After the arguments: --help need not wait for torch.
     from freeanchor.engine.command_line import run_tool
 
-    return run_tool(lambda: train(args))
+    return run_tool(lambda: train(args, parent))
 
 
 if __name__ == '__main__':

@@ -12,31 +12,57 @@ from mmengine.config import Config
 
 from freeanchor.registry import RUNNERS
 
+from . import exit_codes
 from .naming import ConfigError
+from .signals import StopRun
 
-USER_ERROR = 2  # exit code
 _WAIT = 5  # seconds
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
 def run_tool(job: Callable[[], Any]) -> int:
-    """Run ``job``; say in one line what the user got wrong, if that is it.
+    """Run ``job``; say in one line what went wrong, where that was foreseen.
 
     Returns:
-        The exit code: 0, or 2 where the config, the command line or a missing
-        file is at fault.
+        The exit code, one of :mod:`freeanchor.engine.exit_codes`: 0, 75 where the
+        run was stopped on request, 2 where the config, the command line or a
+        missing file is at fault, what an exception class has as ``exit_code``
+        (3 for data, 4 for numbers that are not finite). An error that nobody
+        foresaw is raised, which makes it 1.
     """
     silence_known_warnings()
+    code = exit_codes.final_code()
+    if code is None:
+        code = _run(job)
+    exit_codes.record(code)
+    return code
+
+
+def _run(job: Callable[[], Any]) -> int:
     try:
         job()
-    except (ConfigError, FileNotFoundError) as error:
-        if any(int(os.environ.get(x, '0')) for x in _RANKS):
+    except StopRun as stop:
+        if not _is_one_of_many():
+            print(stop, file=sys.stderr)
+        return exit_codes.STOPPED
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except Exception as error:
+        code = exit_codes.exit_code_of(error)
+        if code is None:
+            exit_codes.record(exit_codes.BUG)
+            raise
+        if _is_one_of_many():
             # The launcher ends all processes after the first. Let that be
             # process 0, which says the same; if it does not, say it here.
             time.sleep(_WAIT)
-        print(f'error: {error}', file=sys.stderr)
-        return USER_ERROR
-    return 0
+        print(f'error: {error}', file=sys.stderr, flush=True)
+        return code
+    return exit_codes.FINISHED
+
+
+def _is_one_of_many() -> bool:
+    return any(int(os.environ.get(x) or 0) for x in _RANKS)
 
 
 def silence_known_warnings() -> None:
@@ -77,22 +103,3 @@ def checked_checkpoint(name: str) -> str:
     if '://' not in name and not Path(name).is_file():
         raise ConfigError(f'there is no checkpoint {name}.')
     return name
-
-
-def newest_checkpoint(work_dir: str) -> str:
-    """The checkpoint of the last epoch (or iteration) in a work folder.
-
-    By the number in its name: a note of the last one, as MMEngine leaves it,
-    names the folder where it was written, and copies have other times.
-
-    Raises:
-        ConfigError: The folder has none.
-    """
-    for kind in ('epoch', 'iter'):
-        found = list(Path(work_dir).glob(f'{kind}_*.pth'))
-        if found:
-            return str(max(found, key=lambda path: int(path.stem.split('_')[-1])))
-    raise ConfigError(
-        f'--resume: no checkpoint (epoch_*.pth or iter_*.pth) in {work_dir}. To start '
-        'from the beginning leave --resume out.'
-    )

@@ -14,6 +14,8 @@ from .config_text import parse_config_text
 from .naming import ConfigError
 
 ACCEPT_FLAG = '--accept-config-changes'
+PROCESSES = 'processes'
+"""The key of a change that is none of the config."""
 
 # Of these only the product counts: images of one step of the optimiser.
 _STEP_KEYS = ('train_dataloader.batch_size', 'optim_wrapper.accumulative_counts')
@@ -76,7 +78,7 @@ def check_config_changes(
     old_size = meta.get('world_size', world_size)
     changes = []
     if old_size != world_size:
-        changes.append(Change('processes', old_size, world_size, 'inexact'))
+        changes.append(Change(PROCESSES, old_size, world_size, 'inexact'))
     old_images = meta.get('num_images', num_images)
     if old_images != num_images:
         changes.append(Change('training images', old_images, num_images, 'serious'))
@@ -167,6 +169,8 @@ def _images(cfg: Mapping[str, Any], processes: int) -> int | None:
 def _report(changes: list[Change], accept: bool) -> None:
     by_kind: dict[str, list[str]] = {}
     for change in changes:
+        if change.key == PROCESSES:
+            continue  # it is said with the other surroundings
         by_kind.setdefault(change.kind, []).append(str(change))
     if 'harmless' in by_kind:
         _log('Changed since the checkpoint: ' + '; '.join(by_kind['harmless']))

@@ -38,6 +38,12 @@ def prepare_processes(launcher: str) -> None:
     _ADAPT[launcher]()
 
 
+def is_first_process(launcher: str) -> bool:
+    """Whether this is the process 0 of ``launcher``; before it has joined others."""
+    variable = _RANK_OF.get(launcher)
+    return variable is None or int(os.environ.get(variable) or 0) == 0
+
+
 def start_without_gpu(timeout: float | None = None, **_: Any) -> None:
     """Join the other processes over gloo.
 
@@ -111,6 +117,11 @@ _NEEDED = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'SLURM_NODELIST'),
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
+}
+_RANK_OF = {
+    'pytorch': 'RANK',
+    'slurm': 'SLURM_PROCID',
+    'mpi': 'OMPI_COMM_WORLD_RANK',
 }
 _STARTED_BY = {
     'pytorch': 'tools/dist_train.sh or torchrun',

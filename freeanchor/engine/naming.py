@@ -7,8 +7,10 @@ from collections.abc import Iterable
 class ConfigError(ValueError):
     """A config, or an option of a command line, that cannot work.
 
-    The tools print it as one line and end with exit code 2.
+    The tools print it as one line and end with ``exit_code``.
     """
+
+    exit_code = 2
 
 
 def did_you_mean(name: str, valid: Iterable[str], limit: int = 12) -> str:
