@@ -4,6 +4,7 @@ Each is a child of MMEngine's registry of the same kind, so the classes of
 MMEngine and MMCV (``CheckpointHook``, ``LoadImageFromFile``, ...) resolve too.
 """
 
+import sys
 from typing import Any
 
 from mmengine import registry as mmengine
@@ -12,7 +13,53 @@ from mmengine.registry import DefaultScope
 SCOPE = 'freeanchor'
 
 
-class Registry(mmengine.Registry):
+def known_types(registry: mmengine.Registry | None) -> dict[str, Any]:
+    """The names that a registry resolves, those of its parents included."""
+    known: dict[str, Any] = {}
+    while registry is not None:
+        registry.import_from_location()
+        known = {**registry.module_dict, **known}
+        registry = registry.parent
+    return known
+
+
+def knows_scope(scope: str) -> bool:
+    """Whether a project of that name has put registries beside ours."""
+    return mmengine.MODELS._search_child(scope) is not None
+
+
+def find_registered(registry: mmengine.Registry, key: str) -> Any | None:
+    """What ``key`` names in a registry; None where nothing is registered.
+
+    Args:
+        registry: Where to look, in its parents too.
+        key: A name, one with its scope (``mmengine.EMAHook``), or the full path
+            of a registered class. Nothing is imported in search of it.
+    """
+    known = known_types(registry)
+    if '.' not in key:
+        return known.get(key)
+    scope, _, name = key.partition('.')
+    other = registry._get_root_registry()._search_child(scope)
+    if other is not None and name in known_types(other):
+        return known_types(other)[name]
+    module, _, name = key.rpartition('.')
+    loaded = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return loaded if any(loaded is x for x in known.values()) else None
+
+
+class ClosedRegistry(mmengine.Registry):
+    """A registry that holds what was registered and resolves to nothing else.
+
+    MMEngine imports a name that is not registered, whatever it is: a config
+    with ``type='os.system'`` would run a command.
+    """
+
+    def get(self, key: str) -> Any | None:
+        return find_registered(self, key)
+
+
+class Registry(ClosedRegistry):
     """A registry that always resolves in our own scope first.
 
     MMEngine looks a name up in the *default* scope, whichever registry is
@@ -44,7 +91,7 @@ LOOPS = _child('loop', mmengine.LOOPS, 'engine')
 VISUALIZERS = _child('visualizer', mmengine.VISUALIZERS, 'visualization')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine.OPTIM_WRAPPERS, 'engine')
 # A runner sets the default scope for good, which our build() would take back.
-RUNNERS = mmengine.Registry(
+RUNNERS = ClosedRegistry(
     'runner', scope=SCOPE, parent=mmengine.RUNNERS, locations=['freeanchor.engine']
 )
 

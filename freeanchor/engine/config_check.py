@@ -6,6 +6,8 @@ from typing import Any
 from mmengine import registry as mmengine
 from mmengine.registry import Registry
 
+from freeanchor.registry import find_registered, known_types, knows_scope
+
 from . import config_vocabulary as vocabulary
 from .naming import ConfigError, did_you_mean, is_typo
 from .signatures import accepted_arguments
@@ -34,6 +36,7 @@ def _check(value: Any, path: str, key: str, registry: Registry | None) -> None:
     if isinstance(value, list | tuple):
         for i, item in enumerate(value):
             _check(item, f'{path}.{i}', key, registry)
+    _check_name(value, path, key)
     if not isinstance(value, dict):
         return
     if key in vocabulary.REGISTRY_NAMES:
@@ -104,43 +107,43 @@ def _check_arguments(
 
 
 def _find(kind: Any, scope: str | None, path: str, registry: Registry | None) -> Any:
-    """The class that ``type`` names."""
-    if not isinstance(kind, str):
+    """The class that ``type`` names; nothing is imported in search of it."""
+    if callable(kind):  # put there by a config that is Python
         return kind
+    if not isinstance(kind, str):
+        raise ConfigError(f'{path}.type: {kind!r} is no name of a class.')
     if scope not in (None, 'freeanchor', 'mmengine'):
         kind = f'{scope}.{kind}'
-    if '.' in kind:  # of another project, or a class by its full path
-        return _imported(kind, path, mmengine.MODELS if registry is None else registry)
     everywhere = [vocabulary.registry_of(x) for x in _registry_names()]
-    for candidate in [registry, *everywhere]:
-        known = _known_types(candidate)
-        if kind in known:
-            return known[kind]
-    valid = _known_types(registry)
+    for candidate in everywhere if registry is None else [registry, *everywhere]:
+        found = find_registered(candidate, kind)
+        if found is not None:
+            return found
     what = 'class' if registry is None else registry.name
+    if '.' in kind:
+        raise ConfigError(
+            f'{path}.type: no {what} {kind!r} is registered, and nothing else is '
+            'built: register it in a module that custom_imports of a .py config names.'
+        )
+    valid = known_types(registry)
     raise ConfigError(
         f'{path}.type: no {what} is called {kind!r}: {did_you_mean(kind, valid)}'
     )
 
 
-def _imported(kind: str, path: str, registry: Registry) -> Any:
-    try:
-        found = registry.get(kind)
-    except Exception:
-        found = None
-    if found is None:
-        raise ConfigError(f'{path}.type: {kind!r} cannot be imported.')
-    return found
-
-
-def _known_types(registry: Registry | None) -> dict[str, Any]:
-    """The names a registry resolves, those of its parents included."""
-    known: dict[str, Any] = {}
-    while registry is not None:
-        registry.import_from_location()
-        known = {**registry.module_dict, **known}
-        registry = registry.parent
-    return known
+def _check_name(value: Any, path: str, key: str) -> None:
+    """Check a value that a class uses as a ``type``, or a project's name."""
+    if key in ('_scope_', 'default_scope') and value is not None:
+        if not isinstance(value, str) or not knows_scope(value):
+            raise ConfigError(
+                f'{path}: no project {value!r} has been imported: custom_imports of a '
+                '.py config does so.'
+            )
+    elif key in vocabulary.TYPE_ARGUMENTS and value is not None:
+        name = vocabulary.TYPE_ARGUMENTS[key]
+        _find(value, None, path, vocabulary.registry_of(name))
+    elif key.endswith('_type') and isinstance(value, str) and '.' in value:
+        _find(value, None, path, None)
 
 
 def _registry_names() -> list[str]:

@@ -89,6 +89,14 @@ REGISTRY_NAMES = {
 # The same for keys that mean it at the top only: a model has a ``test_cfg`` too.
 TOP_REGISTRY_NAMES = {'train_cfg': 'LOOPS', 'val_cfg': 'LOOPS', 'test_cfg': 'LOOPS'}
 
+# Arguments that are a ``type`` under another name.
+TYPE_ARGUMENTS = {
+    'constructor': 'OPTIM_WRAPPER_CONSTRUCTORS',
+    'ema_type': 'MODELS',
+    'resize_type': 'TRANSFORMS',
+    'runner_type': 'RUNNERS',
+}
+
 # Read as this class where no ``type`` is given.
 DEFAULT_TYPES = {
     'val_cfg': 'ValLoop',

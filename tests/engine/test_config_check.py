@@ -77,7 +77,7 @@ MISTAKES = [
         dict(
             train_dataloader=dict(
                 dataset=dict(
-                    type='mmengine.dataset.BaseDataset',
+                    type='BaseDataset',
                     pipeline=[dict(type='LoadImageFromFile'), dict(type='Resiez')],
                 )
             )
@@ -137,7 +137,10 @@ LEGITIMATE = [
             override=dict(type='Normal', name='cls', std=0.01, bias_prob=0.01),
         )
     ),
-    dict(model=dict(type='mmengine.model.BaseModel', init_cfg=None)),
+    dict(model=dict(type='mmengine.BaseTTAModel', module=dict(type=ToyTrunk))),
+    dict(custom_hooks=[dict(type='mmengine.hooks.EMAHook', momentum=0.1)]),
+    dict(model=dict(type='freeanchor.ToyTrunk', depth=1)),
+    dict(custom_hooks=[dict(type='EMAHook', ema_type='StochasticWeightAverage')]),
     dict(model=dict(type=ToyTrunk, depth=1)),
     dict(
         optim_wrapper=dict(
@@ -174,7 +177,7 @@ LEGITIMATE = [
                         type='RepeatDataset',
                         times=2,
                         dataset=dict(
-                            type='mmengine.dataset.BaseDataset',
+                            type='BaseDataset',
                             metainfo=dict(classes=('a',), type='anything'),
                             data_prefix=dict(img_path='x', type='y'),
                             pipeline=[
@@ -248,6 +251,39 @@ def test_nothing_to_delete_is_an_error_of_its_own():
         check_config(detector(backbone=dict(type='ToyTrunk', depth=1, _delete_=True)))
 
 
-def test_a_class_by_its_path_must_exist():
-    with pytest.raises(ConfigError, match=r"'no_such\.Module' cannot be imported"):
-        check_config(dict(model=dict(type='no_such.Module')))
+NOT_REGISTERED = [
+    dict(custom_hooks=[dict(type='os.system', command='true')]),
+    dict(custom_hooks=[dict(type='subprocess.Popen', args=['true'])]),
+    dict(custom_hooks=[dict(type='antigravity')]),
+    dict(custom_hooks=[dict(type='EMAHook', ema_type='os.system')]),
+    dict(default_hooks=dict(timer=dict(type='os.system', command='true'))),
+    dict(model=dict(type='mmengine.model.BaseModel')),
+    dict(model=dict(type='no_such.Module')),
+    detector(anything=dict(type='builtins.exec')),
+    detector(anything=[[dict(nested=dict(type='os.system'))]]),
+    dict(optim_wrapper=dict(constructor='os.system')),
+    dict(train_dataloader=dict(collate_fn=dict(type='os.system'))),
+    dict(train_dataloader=dict(worker_init_fn=dict(type='os.system'))),
+    dict(train_dataloader=dict(batch_sampler=dict(type='os.system'))),
+    dict(model_wrapper_cfg=dict(type='os.system')),
+    dict(train_cfg=dict(type='os.system')),
+    dict(runner_type='os.system'),
+    dict(val_evaluator=dict(type='os.system')),
+    dict(visualizer=dict(type='Visualizer', vis_backends=[dict(type='os.system')])),
+    dict(default_scope='antigravity'),
+    dict(custom_hooks=[dict(type='EMAHook', _scope_='antigravity')]),
+    dict(custom_hooks=[dict(type=['os.system'])]),
+    detector(resize_type='os.system'),
+    detector(some_type='os.system'),
+]
+
+
+@pytest.mark.parametrize('cfg', NOT_REGISTERED)
+def test_what_is_not_registered_is_refused_and_not_imported(cfg, monkeypatch):
+    def imported(name: str, package: str | None = None) -> None:
+        raise AssertionError(f'{name} was imported')
+
+    monkeypatch.setattr('mmengine.utils.misc.import_module', imported)
+    with pytest.raises(ConfigError) as caught:
+        check_config(cfg)
+    assert '\n' not in str(caught.value)
