@@ -11,12 +11,14 @@ from mmengine.config import Config
 from . import config_vocabulary as vocabulary
 from .config_check import check_config
 from .config_options import apply_options, parse_options
+from .data_config import SUFFIXES, read_data_config
 from .naming import ConfigError, did_you_mean
 
 
 def load_config(path: str | Path, options: Sequence[str] = ()) -> Config:
     """Read a config, set options in it, and check all names.
 
+    A ``.py`` config is a program and is run; ``.json`` and ``.yaml`` are data.
     Variables that a config file only uses to write other keys (``data_root``)
     are not in the result.
 
@@ -32,13 +34,38 @@ def load_config(path: str | Path, options: Sequence[str] = ()) -> Config:
     if not path.is_file():
         raise ConfigError(f'no config file {path}: {_nearest_file(path)}')
     try:
-        cfg = Config.fromfile(path)
+        cfg = _read(path)
+    except ConfigError:
+        raise
     except Exception as error:
-        raise ConfigError(f'{path}: {type(error).__name__}: {error}') from error
+        reason = ' '.join(str(error).split())
+        raise ConfigError(f'{path}: {type(error).__name__}: {reason}') from error
     variables = _take_variables(cfg, path)
     apply_options(cfg, parse_options(options), variables)
     check_config(cfg)
     return cfg
+
+
+def _read(path: Path) -> Config:
+    if path.suffix in SUFFIXES:
+        values = read_data_config(path)
+        return Config(values, cfg_text=path.read_text('utf-8'), filename=str(path))
+    if path.suffix != '.py':
+        raise ConfigError(f'{path}: a config is a .py, .json or .yaml file.')
+    _check_bases(path)
+    return Config.fromfile(path)
+
+
+def _check_bases(path: Path) -> None:
+    """Refuse what MMEngine would read as a base with more than data in it."""
+    for base in _bases(path):
+        if base.suffix != '.py':
+            raise ConfigError(
+                f'{path}: the base {base} is no .py file. MMEngine would run what a '
+                'YAML base asks for; make it a .py config.'
+            )
+        if base.is_file():
+            _check_bases(base)
 
 
 def _nearest_file(path: Path) -> str:
@@ -50,7 +77,8 @@ def _nearest_file(path: Path) -> str:
 def _take_variables(cfg: Config, path: Path) -> dict[str, Any]:
     """Take out of ``cfg`` what is only there to write other keys with."""
     unknown = [x for x in cfg if x not in vocabulary.TOP_KEYS]
-    if not unknown or 'read_base' in path.read_text(encoding='utf-8'):
+    lazy = path.suffix == '.py' and 'read_base' in path.read_text(encoding='utf-8')
+    if not unknown or lazy:
         return {}  # a config that imports its bases is checked by Python
     used, own = _names_used(path), _names_used(path, bases=False)
     inherited = _names_set_by_bases(path)

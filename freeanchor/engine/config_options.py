@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from . import config_vocabulary as vocabulary
+from .data_config import check_plain
 from .naming import ConfigError, did_you_mean, is_typo
 
 _WORDS = {'true': True, 'false': False, 'none': None, 'null': None}
@@ -25,6 +26,7 @@ def parse_options(options: Sequence[str]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f'--cfg-options {option}: write it as KEY=VALUE.')
         parsed[key] = parse_value(text)
+        check_plain({key: parsed[key]}, '--cfg-options')
     return parsed
 
 

@@ -68,6 +68,8 @@ def _value(node: ast.expr, depth: int) -> Any:
         case ast.Dict(keys=keys, values=items) if None not in keys:
             names = [_value(x, depth + 1) for x in keys if x is not None]
             return _paired(node, names, [_value(x, depth + 1) for x in items])
+        case ast.Call(func=ast.Name(id='dict'), args=[ast.Dict()], keywords=[]):
+            return _value(node.args[0], depth + 1)  # keys that are no names
         case ast.Call(func=ast.Name(id='dict'), args=[], keywords=keywords):
             if all(x.arg for x in keywords):
                 return {str(x.arg): _value(x.value, depth + 1) for x in keywords}

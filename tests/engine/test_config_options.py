@@ -85,3 +85,21 @@ def test_a_key_that_leads_nowhere_is_refused(cfg, key, meant):
 def test_a_variable_of_the_file_is_too_late_to_set(cfg):
     with pytest.raises(ConfigError, match=r'set train_dataloader\.dataset\.data_root'):
         apply_options(cfg, {'data_root': '/x/'}, {'data_root': 'data/a/'})
+
+
+@pytest.mark.parametrize('key', ["model.a'", 'model.a"b', 'model.a\\b', 'model.a\nb'])
+def test_a_key_that_would_end_a_text_is_refused(key):
+    with pytest.raises(ConfigError, match='is no key of a config'):
+        parse_options([f'{key}=1'])
+    with pytest.raises(ConfigError, match='is no key of a config'):
+        parse_options([f'model={ {key: 1}!r}'])
+
+
+@pytest.mark.parametrize(
+    'text', ['/my data/x y', '007', 'nan', "it's", 'say "hi"', '2020-01-01', ' a ']
+)
+def test_a_text_reaches_its_place_in_the_config_unchanged(cfg, text):
+    options = parse_options([f'work_dir={text}', f'param_scheduler.0.name={text}'])
+    apply_options(cfg, options, {})
+    assert cfg.work_dir == text
+    assert cfg.param_scheduler[0].name == text
