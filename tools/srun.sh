@@ -22,29 +22,39 @@ fi
 read -ra EXTRA <<<"${SRUN_ARGS:-}"
 
 # A job of its own is told before its time is over. In a batch job sbatch says so.
-if [ -z "${SLURM_JOB_ID:-}" ]; then
+if [ "${TOOL##*/}" = train.py ] && [ -z "${SLURM_JOB_ID:-}" ]; then
     EXTRA=(--signal="USR1@${STOP_SECONDS:-120}" ${EXTRA[@]+"${EXTRA[@]}"})
 fi
 
 PYTHONPATH=$(dirname "$TOOLS")${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
 
-CODE=0
-srun --partition="$PARTITION" \
-    --job-name="$JOB_NAME" \
-    --gres=gpu:"$GPUS_PER_NODE" \
-    --ntasks="$GPUS" \
-    --ntasks-per-node="$GPUS_PER_NODE" \
-    --cpus-per-task="${CPUS_PER_TASK:-5}" \
-    --kill-on-bad-exit=1 \
-    ${EXTRA[@]+"${EXTRA[@]}"} \
-    "${PYTHON:-python}" -u "$TOOL" "$@" --launcher slurm || CODE=$?
+COMMAND=(srun --partition="$PARTITION"
+    --job-name="$JOB_NAME"
+    --gres=gpu:"$GPUS_PER_NODE"
+    --ntasks="$GPUS"
+    --ntasks-per-node="$GPUS_PER_NODE"
+    --cpus-per-task="${CPUS_PER_TASK:-5}"
+    --kill-on-bad-exit=1
+    ${EXTRA[@]+"${EXTRA[@]}"}
+    "${PYTHON:-python}" -u "$TOOL" "$@" --launcher slurm)
+if [ "${REQUEUE:-0}" = 0 ]; then
+    exec "${COMMAND[@]}"
+fi
+if [ -z "${SLURM_JOB_ID:-}" ]; then
+    echo "REQUEUE=1 needs a batch job: start this script by sbatch." >&2
+    exit 2
+fi
 
-if [ "$CODE" -eq 75 ] && [ "${REQUEUE:-0}" != 0 ]; then
-    if [ -z "${SLURM_JOB_ID:-}" ]; then
-        echo 'REQUEUE=1 has an effect in a batch job only: start this script by sbatch.' >&2
-    else
-        scontrol requeue "$SLURM_JOB_ID"
-    fi
+# Process 0, which runs on this machine, leaves its exit code here: srun's is that of
+# a process which it has killed, if one ended a moment before the others.
+FREEANCHOR_EXIT_CODES=$(mktemp -d)
+export FREEANCHOR_EXIT_CODES
+trap 'rm -rf "$FREEANCHOR_EXIT_CODES"' EXIT
+CODE=0
+"${COMMAND[@]}" || CODE=$?
+if [ "$(cat "$FREEANCHOR_EXIT_CODES/0" 2>/dev/null)" = 75 ]; then
+    CODE=75
+    scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$CODE"

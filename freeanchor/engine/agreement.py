@@ -63,7 +63,7 @@ class Agreement:
                 self._flag, distributed.ReduceOp.MAX, group=self._group, async_op=True
             )
         except RuntimeError as error:
-            raise _lost() from error
+            raise ProcessLostError(lost_process()) from error
 
     def _result(self) -> bool:
         if self._work is None or self._flag is None:
@@ -71,13 +71,14 @@ class Agreement:
         try:
             self._work.wait()
         except RuntimeError as error:
-            raise _lost() from error
+            raise ProcessLostError(lost_process()) from error
         self._work = None
         return bool(self._flag)
 
 
-def _lost() -> ProcessLostError:
-    return ProcessLostError(
+def lost_process() -> str:
+    """What to say where another process is gone."""
+    return (
         'another process of this training has ended: its own error, or the '
         "launcher's last line, says why."
     )

@@ -13,10 +13,13 @@ from mmengine.config import Config
 from freeanchor.registry import RUNNERS
 
 from . import exit_codes
+from .agreement import lost_process
 from .naming import ConfigError
 from .signals import StopRun
 
 _WAIT = 5  # seconds
+# How gloo and NCCL say that another process is gone.
+_PEER_LOST = ('closed by peer', 'reset by peer', 'remote process exited')
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
 
 
@@ -51,6 +54,9 @@ def _run(job: Callable[[], Any]) -> int:
         code = exit_codes.exit_code_of(error)
         if code is None:
             exit_codes.record(exit_codes.BUG)
+            if any(x in str(error) for x in _PEER_LOST):
+                print(f'error: {lost_process()}', file=sys.stderr)
+                return exit_codes.BUG
             raise
         if _is_one_of_many():
             # The launcher ends all processes after the first. Let that be

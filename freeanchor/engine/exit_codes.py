@@ -18,7 +18,7 @@ INTERRUPTED = 130
 """Ctrl-C where there was nothing to save."""
 
 FOLDER_VARIABLE = 'FREEANCHOR_EXIT_CODES'
-"""A folder where each process leaves its code for tools/launch.py."""
+"""A folder where each process leaves its code for the launcher."""
 
 _HOPELESS = (USER_ERROR, DATA_ERROR, NON_FINITE)
 _USERS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -36,10 +36,14 @@ def exit_code_of(error: BaseException) -> int | None:
 
 
 def record(code: int) -> None:
-    """Tell the launcher how this process ends, if it wants to know."""
+    """Tell the launcher how this process ends, if it wants to know.
+
+    It need not be on this machine; then its folder is not there.
+    """
     folder = os.environ.get(FOLDER_VARIABLE)
+    rank = os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or '0'
     if folder and Path(folder).is_dir():
-        (Path(folder) / os.environ.get('RANK', '0')).write_text(str(code))
+        (Path(folder) / rank).write_text(str(code))
 
 
 def final_code() -> int | None:
