@@ -25,6 +25,11 @@ def parse_args() -> argparse.Namespace:
         help='test as deployed: norms folded into convolutions, fast layouts',
     )
     parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle the checkpoint named here in full, which runs any code in it',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
@@ -49,8 +54,11 @@ def test(args: argparse.Namespace) -> None:
         checked_checkpoint,
         set_launch,
     )
+    from freeanchor.engine.trust import trust_named
 
     cfg = load_config(args.config, args.cfg_options)
+    if args.trust_checkpoint:
+        trust_named(args.checkpoint)
     set_launch(cfg, args.launcher, args.work_dir)
     cfg.load_from = checked_checkpoint(args.checkpoint)
     cfg.resume = False

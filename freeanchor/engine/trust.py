@@ -1,6 +1,7 @@
 """The only way round restricted loading: a checkpoint named as trusted."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,36 @@ from .weights import local_file, published_url
 _trusted: set[Path] = set()
 
 
-def trust_checkpoint(name: str | None) -> None:
+def trust_named(checkpoint: str | None, options: Sequence[str] = ()) -> None:
+    """What ``--trust-checkpoint`` does: trust what the command line names.
+
+    Args:
+        checkpoint: The checkpoint on the command line; None or ``'auto'`` is none.
+        options: ``KEY=VALUE``, of which ``load_from=...`` names one too.
+
+    Raises:
+        ConfigError: Nothing is named. What a config names is not trusted.
+    """
+    names = [x.partition('=')[2] for x in options if x.startswith('load_from=')]
+    if checkpoint not in (None, 'auto'):
+        names.append(str(checkpoint))
+    if not names:
+        raise ConfigError(
+            '--trust-checkpoint: no checkpoint is named on the command line, and no '
+            'other is trusted: name the file.'
+        )
+    for name in names:
+        trust_checkpoint(name)
+
+
+def trust_checkpoint(name: str) -> None:
     """Let this file, and no other, be unpickled in full from now on.
 
-    Unpickling runs whatever code the file asks for. This is what
-    ``--trust-checkpoint`` of the tools does with the file that stands on their
-    command line.
+    Unpickling runs whatever code the file asks for.
 
     Args:
         name: A path, or the name of published weights.
-
-    Raises:
-        ConfigError: No file is named.
     """
-    if not name or name == 'auto':
-        raise ConfigError(
-            '--trust-checkpoint: no checkpoint is named on the command line, and it '
-            'is the only one that is trusted: name the file.'
-        )
     path = local_file(published_url(name)) if '://' in name else Path(name)
     _trusted.add(path.expanduser().resolve())
 
