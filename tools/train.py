@@ -52,6 +52,18 @@ def parse_args() -> argparse.Namespace:
         help='resume although the config is not the one of the checkpoint',
     )
     parser.add_argument(
+        '--check',
+        choices=['fast', 'full', 'off'],
+        default='fast',
+        help='look for faults of the data first: fast takes seconds, full decodes '
+        'every image',
+    )
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle the checkpoint named here in full, which runs any code in it',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],
@@ -84,8 +96,11 @@ def config_of(args: argparse.Namespace) -> Any:
     """The config with what the command line sets in it."""
     from freeanchor.engine import ConfigError, load_config, use_amp, use_compile
     from freeanchor.engine.command_line import set_launch
+    from freeanchor.engine.trust import trust_named
 
     cfg = load_config(args.config, args.cfg_options)
+    if args.trust_checkpoint:
+        trust_named(args.resume, args.cfg_options)
     set_launch(cfg, args.launcher, args.work_dir)
     if args.amp:
         use_amp(cfg)
@@ -103,6 +118,7 @@ def config_of(args: argparse.Namespace) -> Any:
 
 def run_in_own_folder(cfg: Any, args: argparse.Namespace) -> None:
     """Train in a work folder that no other run has or is to keep."""
+    from freeanchor.datasets.check import check_before_training
     from freeanchor.engine.command_line import build_runner
     from freeanchor.engine.distributed import is_first_process
     from freeanchor.engine.run_lock import RunLock
@@ -111,6 +127,8 @@ def run_in_own_folder(cfg: Any, args: argparse.Namespace) -> None:
     is_first = is_first_process(args.launcher)
     with RunLock(cfg.work_dir) if is_first else nullcontext():
         set_start(cfg, args.resume, args.fresh, is_first)
+        if is_first:  # the others wait where processes meet
+            check_before_training(cfg, args.check)
         runner = build_runner(cfg)
         runner.accept_config_changes = args.accept_config_changes
         runner.train()

@@ -64,6 +64,11 @@ def read_coco(
         DataError: The file is malformed. The message names the file, the
             image or annotation, and the mend.
     """
+    with no_collection():
+        return _checked(path, need_annotations, allow_outside)
+
+
+def _checked(path: str, need_annotations: bool, allow_outside: bool) -> CocoFile:
     data = _parsed.pop(_state(path), None) or parse_coco(path)
     lists = data if need_annotations else {'annotations': [], **data}
     for key in LISTS:
@@ -156,7 +161,7 @@ def _loads(content: bytes, outlines: bool) -> Any:
     if outlines:
         return json.loads(content.decode('utf-8'))
     try:
-        with _no_collection():
+        with no_collection():
             return json.loads(without_outlines(content).decode('utf-8'))
     except json.JSONDecodeError:
         # Again, to name the place in the file as it is.
@@ -164,7 +169,7 @@ def _loads(content: bytes, outlines: bool) -> Any:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keep Python from looking for garbage among millions of fresh objects."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,0 +1,1 @@
+"""What a check of a data set looks at, one matter in a file."""
