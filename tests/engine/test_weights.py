@@ -12,8 +12,9 @@ import pytest
 import torch
 from mmengine.runner.checkpoint import get_external_models
 
-from freeanchor.engine import CheckpointError, weights
-from freeanchor.engine.weights import fetch, local_file, published_url
+from freeanchor.engine import CheckpointError, read_checkpoint, weights
+from freeanchor.engine.weights import check_digest, fetch, local_file, published_url
+from tests.processes import run_on_processes
 
 # The fork onedl-mmengine has moved the files to a host of its own.
 HOST = urlparse(get_external_models()['resnext101_32x4d']).netloc
@@ -148,3 +149,58 @@ def test_without_a_network_the_file_and_its_place_are_named(hub, monkeypatch):
         fetch(published_url('torchvision://resnet50'))
     assert 'https://download.pytorch.org/models/resnet50-0676ba61' in str(caught.value)
     assert str(hub / 'resnet50-0676ba61.pth') in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'net-{0}.pth',
+        'faster_rcnn-20200130-{0}.pth',
+        'net-{1}.safetensors',
+        'net.pth',
+        'net-20200130.pth',
+        'net-r50.pth',
+        'net-deadbee.pth',
+        'deadbeef.pth',
+        'net_deadbeef.pth',
+    ],
+)
+def test_the_name_of_a_local_file_is_no_lie(tmp_path, name):
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    path = tmp_path / name.format(digest[:8], digest)
+    path.write_bytes(CONTENT)
+    check_digest(path)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'net-deadbeef.pth',
+        'faster_rcnn-20200130-deadbeef.pth',
+        'net-20201340.pth',
+        f'net-{"0" * 64}.safetensors',
+    ],
+)
+def test_a_local_file_with_another_digest_in_its_name_is_not_read(
+    tmp_path, name, monkeypatch
+):
+    path = tmp_path / name
+    path.write_bytes(CONTENT)
+    monkeypatch.setattr('freeanchor.engine.loading._read_pickle', None)
+    monkeypatch.setattr('freeanchor.engine.loading._read_safetensors', None)
+    with pytest.raises(CheckpointError, match='not the file that its name says'):
+        read_checkpoint(path)
+
+
+def _failure_of(rank: int, processes: int) -> str:
+    try:
+        fetch('https://127.0.0.1:9/net.pth')
+    except CheckpointError as error:
+        return str(error)
+    return 'none'
+
+
+def test_a_download_that_fails_fails_on_every_process(hub):
+    first, second = run_on_processes(_failure_of, 2)
+    assert 'could not be downloaded' in first
+    assert second == first
