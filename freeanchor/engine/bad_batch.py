@@ -121,8 +121,7 @@ def batch_of(value: Any) -> Any:
 def plain_config(value: Any) -> Any:
     """A part of a config as dicts and lists, without what loads weights."""
     if isinstance(value, Mapping):
-        items = {str(k): plain_config(x) for k, x in value.items() if k != 'init_cfg'}
-        return items
+        return {str(k): plain_config(x) for k, x in value.items() if k != 'init_cfg'}
     if isinstance(value, list | tuple):
         items = [plain_config(x) for x in value]
         return items if isinstance(value, list) else tuple(items)

@@ -98,7 +98,9 @@ class FiniteLossHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        self._seen[-1].losses = dict(outputs or {})
+        self._seen[-1].losses = {
+            key: torch.as_tensor(x).detach() for key, x in (outputs or {}).items()
+        }
         verdict = _verdict(runner, self._seen[-1].losses)
         if verdict is not None:
             self._unread.append((LateFlag(verdict), self._seen))
@@ -195,7 +197,7 @@ def _verdict(runner: Runner, losses: dict[str, Tensor]) -> Tensor | None:
     if isinstance(runner.optim_wrapper, FiniteStep):
         return runner.optim_wrapper.take_verdict()
     loss = losses.get('loss')
-    return None if loss is None else torch.as_tensor(loss).isfinite().logical_not()
+    return None if loss is None else loss.isfinite().logical_not()
 
 
 def _suspect(iterations: list[_Iteration]) -> tuple[_Iteration, bool]:

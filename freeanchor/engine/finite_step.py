@@ -30,7 +30,9 @@ class FiniteStep:
     message_hub: Any
     scale_loss: Callable[[Tensor], Tensor]
     zero_grad: Callable[[], None]
+    inner_count: int
     _inner_count: int
+    _accumulative_counts: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
