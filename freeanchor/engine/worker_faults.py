@@ -1,7 +1,9 @@
 """Why a process that loads data has died, as far as the system tells."""
 
+import os
 import re
 import shutil
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ _DEATH = re.compile(
     r'DataLoader worker \(pid(?:\(s\))? (?P<pids>[\d, ]+)\) '
     r'(?P<how>is killed by signal: [^.]*|exited unexpectedly[^.]*)'
 )
+_RECEIVER = 'torch/multiprocessing/reductions.py'
 _NEARLY_FULL = 0.9
 _MIB = 2**20
 
@@ -34,15 +37,26 @@ def explain_worker_death(error: BaseException) -> WorkerDiedError | None:
         something else.
     """
     found = _DEATH.search(str(error))
-    if found is None:
+    if found is not None:
+        who, how = f'data worker (pid {found["pids"].strip()})', found['how'].strip()
+    elif _is_lost_batch(error):
+        who, how = 'a data worker', 'is gone while a batch of it was received'
+    else:
         return None
-    how = found['how'].strip()
     return WorkerDiedError(
-        f'data worker (pid {found["pids"].strip()}) {how}. '
-        f'{_likely_cause(how)} ({"; ".join(_memory())}). Lower '
+        f'{who} {how}. {_likely_cause(how)} ({"; ".join(_memory())}). Lower '
         'train_dataloader.num_workers or train_dataloader.prefetch_factor, then go on '
         'with --resume.'
     )
+
+
+def _is_lost_batch(error: BaseException) -> bool:
+    """Whether a tensor could not be fetched from the worker that had sent it."""
+    if not isinstance(error, ConnectionError | EOFError | FileNotFoundError):
+        return False
+    frames = [str(x.filename) for x in traceback.extract_tb(error.__traceback__)]
+    # A thread that pins memory hands the traceback on as text.
+    return any(_RECEIVER in x.replace(os.sep, '/') for x in [*frames, str(error)])
 
 
 def _likely_cause(how: str) -> str:
