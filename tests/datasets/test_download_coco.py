@@ -16,7 +16,7 @@ TOOL = Path(__file__).parents[2] / 'tools/data/download_coco.py'
 WANTED = {'val2017/1.jpg': b'one' * 5000, 'val2017/2.jpg': b'two' * 5000}
 
 
-def packed(members: dict[str, bytes]) -> bytes:
+def packed(members: dict[str | zipfile.ZipInfo, bytes]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, 'w') as file:
         for name, value in members.items():
@@ -174,6 +174,28 @@ def test_nothing_is_unpacked_outside_the_folder(tool, run, tmp_path, monkeypatch
     (root / 'val2017.zip').write_bytes(content)
     assert run('--root', str(root)) == 1
     assert set(found(tmp_path)) == {'coco/val2017.zip'}
+
+
+def test_a_link_in_the_archive_is_unpacked_as_a_file(tool, run, tmp_path, monkeypatch):
+    link = zipfile.ZipInfo('val2017/link.jpg')
+    link.external_attr = 0o120777 << 16
+    content = packed({link: b'/etc/passwd'})
+    monkeypatch.setattr(tool, 'ARCHIVES', (archive(tool, content),))
+    (tmp_path / 'val2017.zip').write_bytes(content)
+    assert run() == 0
+    path = tmp_path / 'val2017/link.jpg'
+    assert not path.is_symlink()
+    assert path.read_bytes() == b'/etc/passwd'
+
+
+def test_nothing_is_unpacked_through_a_link(tool, run, tmp_path, capsys):
+    root, outside = tmp_path / 'coco', tmp_path / 'outside'
+    root.mkdir()
+    outside.mkdir()
+    (root / 'val2017').symlink_to(outside)
+    assert run('--root', str(root)) == 1
+    assert 'lies outside' in capsys.readouterr().err
+    assert not list(outside.iterdir())
 
 
 def test_an_absolute_name_is_refused(tool, tmp_path):
