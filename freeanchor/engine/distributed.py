@@ -56,7 +56,24 @@ def start_without_gpu(timeout: float | None = None, **_: Any) -> None:
     if get_device() != 'cpu' or is_distributed():
         return
     limit = None if timeout is None else timedelta(seconds=timeout)
-    distributed.init_process_group('gloo', timeout=limit)
+    distributed.init_process_group('gloo', timeout=limit, **meeting_place())
+
+
+def meeting_place() -> dict[str, Any]:
+    """Where processes meet that torchrun has started again.
+
+    Its store still has the addresses that were left before, and who reads one of
+    these waits for a process that is gone. So each start has names of its own.
+
+    Returns:
+        Arguments for ``init_process_group``; none for a first start.
+    """
+    start = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+    if start == '0':
+        return {}
+    store, rank, world_size = next(distributed.rendezvous('env://'))
+    store = distributed.PrefixStore(f'start_{start}', store)
+    return dict(store=store, rank=rank, world_size=world_size)
 
 
 def model_wrapper(wrapper: dict | None, find_unused: bool = False) -> dict:

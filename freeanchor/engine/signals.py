@@ -125,9 +125,9 @@ class ShieldedWorker:
     """A data loader's ``worker_init_fn`` after which signals to all are ignored.
 
     Ctrl-C and schedulers signal every process of a group, but the workers must
-    not die before the process that they work for has saved. It ends them, and
-    they notice if it is gone. A second SIGTERM is obeyed, so that a worker that
-    is stuck can be ended.
+    not die before the process that they work for has saved. It alone can end
+    them by SIGTERM, and they notice if it is gone. (Who has sent a signal is
+    known on Linux; elsewhere SIGTERM ends them whoever sends it.)
 
     Args:
         start: The ``worker_init_fn`` to call too.
@@ -137,18 +137,21 @@ class ShieldedWorker:
         self.start = start
 
     def __call__(self, worker_id: int) -> None:
-        terminated: list[int] = []
-
-        def handle(number: int, frame: FrameType | None) -> None:
-            if number == signal.SIGTERM:
-                if terminated:
-                    os._exit(128 + number)
-                terminated.append(number)
-
         for number in STOP_SIGNALS:
-            signal.signal(number, handle)
+            if number != signal.SIGTERM:
+                signal.signal(number, signal.SIG_IGN)
+        if hasattr(signal, 'sigwaitinfo'):
+            # Blocked, it is left to the one thread that waits for it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            threading.Thread(target=_end_with_parent, daemon=True).start()
         if self.start is not None:
             self.start(worker_id)
+
+
+def _end_with_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        continue  # it was meant for all
+    os._exit(0)  # as torch's workers do
 
 
 def _say(text: str) -> None:

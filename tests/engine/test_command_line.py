@@ -1,34 +1,96 @@
-from pathlib import Path
+import os
 
 import pytest
 
-from freeanchor.engine import ConfigError
-from freeanchor.engine.command_line import checked_checkpoint, newest_checkpoint
+from freeanchor.engine import ConfigError, exit_codes
+from freeanchor.engine.command_line import checked_checkpoint, run_tool
+from freeanchor.engine.signals import StopRun
 
 
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).touch()
+class OwnError(ValueError):
+    exit_code = 3
 
 
-def test_the_newest_checkpoint_has_the_highest_number(tmp_path):
-    touch(tmp_path, 'epoch_10.pth', 'epoch_9.pth', 'best_coco_bbox_mAP_epoch_99.pth')
-    assert newest_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_10.pth')
+def raising(error: BaseException):
+    def job() -> None:
+        raise error
+
+    return job
 
 
-def test_iterations_count_where_there_are_no_epochs(tmp_path):
-    touch(tmp_path, 'iter_500.pth', 'iter_1000.pth')
-    assert newest_checkpoint(str(tmp_path)) == str(tmp_path / 'iter_1000.pth')
+@pytest.fixture
+def codes(tmp_path, monkeypatch):
+    """The folder of a launcher that wants to know how its processes end."""
+    monkeypatch.setenv(exit_codes.FOLDER_VARIABLE, str(tmp_path))
+    for name in ('RANK', 'SLURM_PROCID', 'TORCHELASTIC_RESTART_COUNT'):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
 
 
-def test_a_best_checkpoint_alone_is_not_resumed_from(tmp_path):
-    touch(tmp_path, 'best_coco_bbox_mAP_epoch_99.pth')
-    with pytest.raises(ConfigError, match=r'no checkpoint \(epoch_\*'):
-        newest_checkpoint(str(tmp_path))
+@pytest.mark.parametrize(
+    ('error', 'code'),
+    [
+        (ConfigError('wrong key'), 2),
+        (FileNotFoundError(2, 'No such file', 'a.json'), 2),
+        (PermissionError(13, 'Permission denied', '/root/work'), 2),
+        (OwnError('a box of image 3'), 3),
+        (StopRun('SIGTERM: stopped after iteration 5'), 75),
+    ],
+)
+def test_what_was_foreseen_is_one_line_and_a_code(error, code, capsys):
+    assert run_tool(raising(error)) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(error) in line
+
+
+def test_what_nobody_foresaw_keeps_its_traceback(codes):
+    with pytest.raises(ZeroDivisionError):
+        run_tool(raising(ZeroDivisionError()))
+    assert (codes / '0').read_text() == '1'
+
+
+def test_ctrl_c_where_nothing_is_to_be_saved_is_130():
+    assert run_tool(raising(KeyboardInterrupt())) == 130
+
+
+def test_the_loss_of_another_process_is_one_line(capsys):
+    error = RuntimeError('[tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1')
+    assert run_tool(raising(error)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'another process of this training has ended' in line
+
+
+def test_each_process_leaves_its_code_for_the_launcher(codes, monkeypatch):
+    assert run_tool(lambda: None) == 0
+    monkeypatch.setenv('RANK', '3')
+    monkeypatch.setattr('freeanchor.engine.command_line._WAIT', 0)
+    assert run_tool(raising(OwnError('x'))) == 3
+    assert {x: (codes / x).read_text() for x in os.listdir(codes)} == {
+        '0': '0',
+        '3': '3',
+    }
+
+
+@pytest.mark.parametrize(
+    ('before', 'code'),
+    [
+        ({'0': 1, '1': 2}, 2),  # the user's error comes again
+        ({'0': 75, '1': 75}, 75),  # all have stopped on request
+        ({'0': 75}, None),  # the other one was killed
+        ({'0': 1, '1': 1}, None),
+    ],
+)
+def test_a_start_that_is_no_use_ends_at_once(before, code, codes, monkeypatch):
+    for rank, value in before.items():
+        (codes / rank).write_text(str(value))
+    monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
+    assert exit_codes.final_code() is None  # it is the first start
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    assert exit_codes.final_code() == code
 
 
 def test_a_checkpoint_may_be_a_file_or_a_url(tmp_path):
-    touch(tmp_path, 'a.pth')
+    (tmp_path / 'a.pth').touch()
     for name in (str(tmp_path / 'a.pth'), 'https://example.org/a.pth'):
         assert checked_checkpoint(name) == name
     with pytest.raises(ConfigError, match=r'no checkpoint .*b\.pth'):
