@@ -253,12 +253,47 @@ def test_two_processes_train_and_test_without_a_gpu(recipe, tmp_path):
     assert result.stdout.count('Results') == 1
 
 
+REQUEUE = dict(SLURM_JOB_ID='42', REQUEUE='1', GPUS='1')
+
+
+def batch_job(srun: str, tmp_path: Path, **environ: str) -> str:
+    """What a batch job that was stopped with exit code 75 and its end print."""
+    tool = tmp_path / 'tool.sh'  # in place of Python
+    tool.write_text('echo 75 > "$FREEANCHOR_EXIT_CODES/0"; exit 143\n')
+    tool.chmod(0o755)
+    scontrol = tmp_path / 'bin' / 'scontrol'
+    scontrol.write_text('echo "scontrol $*"\n')
+    scontrol.chmod(0o755)
+    environ = dict(PATH=srun, PYTHON_OF_JOB=str(tool), ECHO_ONLY='', **environ)
+    command = 'PYTHON="$PYTHON_OF_JOB" bash "$0" cpu job c.py; echo "exit code $?"'
+    script = TOOLS / 'slurm_train.sh'
+    return run('bash', '-c', command, script, cwd=tmp_path, **environ).stdout
+
+
+def test_a_stopped_job_of_slurm_is_put_back_into_the_queue_if_asked(srun, tmp_path):
+    text = batch_job(srun, tmp_path, **REQUEUE)
+    assert text.splitlines()[-2:] == ['scontrol requeue 42', 'exit code 75']
+    assert '--signal' not in text  # as sbatch has it
+
+
+def test_without_being_asked_it_is_not(srun, tmp_path):
+    codes = dict(FREEANCHOR_EXIT_CODES=str(tmp_path))
+    text = batch_job(srun, tmp_path, SLURM_JOB_ID='42', **codes)
+    assert 'scontrol' not in text
+
+
+def test_a_job_that_srun_has_made_cannot_be_put_back(srun, tmp_path):
+    text = batch_job(srun, tmp_path, REQUEUE='1', GPUS='1')
+    assert 'start this script by sbatch' in text
+    assert text.splitlines()[-1] == 'exit code 2'
+
+
 FAKE_SRUN = """#!/usr/bin/env bash
 # Like Slurm's, with the one task on this machine.
 echo "srun $*"
 while [ "${1#-}" != "$1" ]; do shift; done
 export SLURM_PROCID=0 SLURM_NTASKS=1 SLURM_LOCALID=0 SLURM_NODELIST=localhost
-export SLURM_JOB_ID=$$
+export SLURM_JOB_ID=${SLURM_JOB_ID:-$$}
 [ -n "$ECHO_ONLY" ] || exec "$@"
 """
 
@@ -293,6 +328,7 @@ def test_slurm_gets_what_the_environment_asks_for(srun, tmp_path):
         '--ntasks-per-node=4',
         '--cpus-per-task=3',
         '--time=1:00 --exclusive',
+        '--signal=USR1@120',
         'train.py c.py --work-dir out --amp --launcher slurm',
     ):
         assert argument in result.stdout
@@ -353,7 +389,6 @@ def test_help_does_not_wait_for_torch(name, tmp_path):
         (['--cfg-options', 'optim_wrapper.optimizer.lrr=1'], "did you mean 'lr'"),
         (['--cfg-options', 'model.loss.type=FreeAnchorLos'], "'FreeAnchorLoss'"),
         (['--cfg-options', 'data_root=/x'], 'train_dataloader.dataset.data_root'),
-        (['--resume'], 'no checkpoint (epoch_*.pth or iter_*.pth)'),
         (['--resume', 'nowhere.pth'], 'nowhere.pth'),
         (['--launcher', 'pytorch'], 'dist_train.sh'),
         (
