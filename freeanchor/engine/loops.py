@@ -16,6 +16,7 @@ from freeanchor.registry import LOOPS
 from .out_of_memory import train_step
 from .position import Position
 from .sampling import ResumableLoader
+from .worker_faults import explain_worker_death
 
 
 @LOOPS.register_module()
@@ -48,7 +49,7 @@ class EpochBasedTrainLoop(runner.EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         self.dataloader.start_at(order_seed(self.runner), self._epoch, first)
-        for index, batch in enumerate(self.dataloader, start=first):
+        for index, batch in enumerate(_batches_of(self), start=first):
             self.position.restore_random()
             self.run_iter(index, batch)
             self.position.batch = index + 1
@@ -131,7 +132,7 @@ class IterBasedTrainLoop(runner.IterBasedTrainLoop):
         while True:
             seed = order_seed(self.runner)
             self.dataloader.start_at(seed, position.passes, position.batch)
-            for batch in self.dataloader:
+            for batch in _batches_of(self):
                 position.batch += 1
                 yield batch
             position.passes += 1
@@ -169,6 +170,26 @@ def _resumable(runner: Any, dataloader: Any) -> Any:
     if hasattr(dataloader, 'start_at'):
         return dataloader
     return ResumableLoader(dataloader)
+
+
+def _batches_of(loop: Any) -> Iterator[Any]:
+    """The loader's batches; if a worker dies, what is done is saved first."""
+    batches = iter(loop.dataloader)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except (RuntimeError, OSError, EOFError) as error:
+            died = explain_worker_death(error)
+            if died is None:
+                raise
+            # Several processes would have to save together, and the others
+            # are in the middle of their step.
+            if loop.runner.world_size == 1:
+                loop.runner.save_state('a data worker died')
+            raise died from error
+        yield batch
 
 
 def _run_step(loop: Any, index: int, batch: Any) -> None:

@@ -1,96 +1,40 @@
-"""What a run saves loads as plain data, and a run goes on from it."""
+"""When states are saved, which stay, and what happens when the disk is full."""
 
-from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
-from copy import deepcopy
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.model import BaseModel
-from mmengine.runner import Runner
-from torch import Tensor, nn
 
-from freeanchor.engine.plain import from_plain, to_plain
+from freeanchor.engine import CheckpointError, CheckpointHook, ConfigError, durable
+from freeanchor.engine.checkpoint_folder import CheckpointFolder
+from freeanchor.registry import HOOKS
 
-EPOCHS = 4
-STEPS = 3 * EPOCHS
-SCHEDULES = (
-    dict(type='LinearLR', start_factor=0.3, by_epoch=False, end=5),
-    dict(type='MultiStepLR', milestones=[2, 3], by_epoch=True),
-    # Keeps a function in its state.
-    dict(type='OneCycleLR', eta_max=0.1, total_steps=STEPS, by_epoch=False),
-)
+from .lines import EPOCHS, ITERATIONS, runner_of
 
 
-class Points(torch.utils.data.Dataset):
-    def __init__(self) -> None:
-        names = ('cell', 'nut', 'cell')
-        self.metainfo = dict(classes=names, cat_ids=[1, 2, 7], colours=np.arange(6))
-
-    def __len__(self) -> int:
-        return 12
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        values = torch.randn(4, generator=torch.Generator().manual_seed(index))
-        return values[:3], values[3]
+def saving(**options: Any) -> dict[str, Any]:
+    return dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', **options)))
 
 
-class Line(BaseModel):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm1d(3)
-        self.linear = nn.Linear(3, 1)
-
-    def forward(self, x: Tensor, y: Tensor, mode: str) -> dict[str, Tensor]:
-        return dict(loss=(self.linear(self.norm(x)).squeeze(1) - y).square().mean())
+def checkpoints(folder: Path) -> list[str]:
+    return sorted(x.name for x in folder.glob('*.pth'))
 
 
-def train(
-    work_dir: Path,
-    start: Path | None = None,
-    schedules: Sequence[dict] = SCHEDULES,
-    **hook: Any,
-) -> Runner:
-    """Train the same model on the same data, from ``start`` where it is given."""
-    torch.manual_seed(0)
-    runner = Runner(
-        Line(),
-        str(work_dir),
-        train_dataloader=dict(
-            dataset=Points(),
-            batch_size=4,
-            num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=True),
-            collate_fn=dict(type='default_collate'),
-        ),
-        train_cfg=dict(by_epoch=True, max_epochs=EPOCHS),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
-        param_scheduler=deepcopy(list(schedules)),
-        default_hooks=dict(
-            checkpoint={'type': 'CheckpointHook', 'interval': 1, **hook}
-        ),
-        load_from=str(start) if start else None,
-        resume=start is not None,
-        randomness=dict(seed=0),
-        default_scope='freeanchor',
-        experiment_name=f'{work_dir}-{start}',
-    )
-    runner.train()
-    return runner
+def log_of(runner: Any) -> str:
+    return next(Path(runner.log_dir).glob('*.log')).read_text()
 
 
-@pytest.fixture(scope='module')
-def straight(tmp_path_factory) -> Runner:
-    """A run that nothing interrupted."""
-    return train(tmp_path_factory.mktemp('straight'))
-
-
-def test_a_saved_checkpoint_needs_no_class_to_be_allowed(straight):
-    path = Path(straight.work_dir) / 'epoch_4.pth'
+def test_a_saved_checkpoint_needs_no_class_to_be_allowed(tmp_path):
+    runner_of(tmp_path).train()
+    path = tmp_path / 'epoch_4.pth'
     assert torch.serialization.get_unsafe_globals_in_checkpoint(path) == []
     checkpoint = torch.load(path, weights_only=True)
     assert {'state_dict', 'optimizer', 'param_schedulers'} <= set(checkpoint)
@@ -98,18 +42,13 @@ def test_a_saved_checkpoint_needs_no_class_to_be_allowed(straight):
     assert torch.is_tensor(logs['logs']['values'])
 
 
-def test_a_resumed_run_ends_in_the_weights_of_a_straight_one(straight, tmp_path):
-    resumed = train(tmp_path, Path(straight.work_dir) / 'epoch_2.pth')
-    wanted = straight.model.state_dict()
-    for name, tensor in resumed.model.state_dict().items():
-        assert torch.equal(tensor, wanted[name]), name
-    momenta = straight.optim_wrapper.state_dict()['state']
-    for index, state in resumed.optim_wrapper.state_dict()['state'].items():
-        assert torch.equal(state['momentum_buffer'], momenta[index]['momentum_buffer'])
-
-
-def test_a_resumed_run_has_the_log_of_a_straight_one(straight, tmp_path):
-    resumed = train(tmp_path, Path(straight.work_dir) / 'epoch_2.pth')
+def test_a_resumed_run_has_the_log_of_a_straight_one(tmp_path):
+    straight = runner_of(tmp_path / 'straight')
+    straight.train()
+    path = str(tmp_path / 'straight' / 'epoch_2.pth')
+    resumed = runner_of(tmp_path / 'resumed', resume=True, load_from=path)
+    resumed.train()
+    assert 'resumed epoch: 2, iter: 10' in log_of(resumed)
     scalars = straight.message_hub.log_scalars
     assert set(resumed.message_hub.log_scalars) == set(scalars)
     for name in ('train/loss', 'train/lr'):
@@ -120,80 +59,161 @@ def test_a_resumed_run_has_the_log_of_a_straight_one(straight, tmp_path):
             np.testing.assert_array_equal(got, wanted)
 
 
-def test_resuming_finds_the_data_set_that_it_left(straight, tmp_path):
-    resumed = train(tmp_path, Path(straight.work_dir) / 'epoch_2.pth')
-    log = next(Path(resumed.log_dir).glob('*.log')).read_text()
-    assert 'resumed epoch: 2, iter: 6' in log
-    assert 'dataset metainfo from the resumed checkpoint is different' not in log
+@pytest.mark.parametrize(
+    ('options', 'names'),
+    [
+        (dict(interval=1), ['epoch_1', 'epoch_2', 'epoch_3', 'epoch_4']),
+        (dict(interval=1, max_keep_ckpts=3), ['epoch_2', 'epoch_3', 'epoch_4']),
+        (dict(interval=1, max_keep_ckpts=1), ['epoch_3', 'epoch_4']),
+        (dict(interval=3), ['epoch_3', 'epoch_4']),
+        (dict(interval=3, save_last=False), ['epoch_3']),
+        (dict(interval=-1), ['epoch_4']),
+        (dict(interval=-1, save_last=False), []),
+        (dict(interval=9, by_epoch=False), ['iter_18', 'iter_20', 'iter_9']),
+    ],
+)
+def test_what_is_saved_and_what_stays(tmp_path, options, names):
+    runner_of(tmp_path, **saving(**options)).train()
+    assert checkpoints(tmp_path) == [f'{x}.pth' for x in names]
 
 
-def test_a_published_checkpoint_is_plain_too(tmp_path):
-    train(tmp_path, published_keys=['meta', 'state_dict', 'message_hub'])
-    published = next(tmp_path.glob('epoch_4-*.pth'))
-    assert torch.serialization.get_unsafe_globals_in_checkpoint(published) == []
-    assert 'message_hub' in torch.load(published, weights_only=True)
+def test_states_in_between_go_when_newer_ones_are_there(tmp_path):
+    runner_of(tmp_path, **saving(interval=1, every_minutes=1e-9)).train()
+    names = [f'epoch_{x}.pth' for x in range(1, EPOCHS + 1)]
+    assert checkpoints(tmp_path) == [*names, f'iter_{EPOCHS * ITERATIONS}.pth']
 
 
-def test_log_histories_survive_bit_for_bit():
-    history = HistoryBuffer(max_length=7)
-    for value in (0.1, float('nan'), float('inf'), 1 / 3):
-        history.update(value, 2)
-    again = from_plain(to_plain(dict(x=history)))['x']
-    assert again.max_length == 7
-    for got, wanted in zip(again.data, history.data):
-        assert got.tobytes() == wanted.tobytes()
-    assert again.statistics('current') == 1 / 3
+class Scores(Hook):
+    """Puts a score of its own into the metrics of each epoch."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = scores
+
+    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        metrics['score'] = self.scores[runner.epoch - 1]
 
 
 @pytest.mark.parametrize(
-    'array',
+    ('rule', 'scores', 'best'),
     [
-        np.arange(6, dtype=np.int16).reshape(2, 3).T,
-        np.array(2.5, dtype='>f8'),
-        np.zeros((0, 4), dtype=np.float32),
-        np.array([True, False]),
+        (None, (0.1, 0.4, 0.2, float('nan')), 2),
+        ('greater', (0.4, 0.4, 0.2, 0.5), 4),
+        ('less', (0.4, 0.1, 0.2, 0.5), 2),
     ],
 )
-def test_arrays_of_numbers_survive(array):
-    again = from_plain(to_plain(array))
-    np.testing.assert_array_equal(again, array)
-    assert again.dtype == array.dtype.newbyteorder('=')
-    assert again.shape == array.shape
+def test_the_best_checkpoint_is_kept(tmp_path, rule, scores, best):
+    options = saving(interval=-1, save_last=False, save_best='score', rule=rule)
+    runner_of(tmp_path, hooks=[Scores(*scores)], **options).train()
+    found = [x for x in checkpoints(tmp_path) if x.startswith('best')]
+    assert found == [f'best_score_epoch_{best}.pth']
+    state = torch.load(tmp_path / found[0], weights_only=True)
+    assert state['meta']['epoch'] == best
+    kept = state['hooks']['CheckpointHook']['best']['score']
+    assert kept == dict(score=scores[best - 1], file=found[0])
 
 
-def test_everything_else_becomes_plain_python():
-    assert to_plain(np.float64(0.5)) == 0.5
-    assert type(to_plain(np.float64(0.5))) is float
-    assert type(to_plain({np.int64(3): np.bool_(True)})[3]) is bool
-    assert to_plain(deque([1, 2], 2)) == [1, 2]
-    assert to_plain(torch.Size([2, 3])) == (2, 3)
-    assert to_plain(Path('a') / 'b') == str(Path('a/b'))
-    assert to_plain(np.array(['cell', 'nut'])) == ['cell', 'nut']
-    assert type(to_plain(Counter('aab'))) is Counter
-    assert to_plain(dict(a=1, anneal=len)) == dict(a=1)
+def test_a_metric_that_is_not_there_is_named(tmp_path):
+    runner = runner_of(tmp_path, **saving(interval=1, save_best='bbox_mAP'))
+    runner.train()
+    assert "save_best='bbox_mAP' is none of the metrics: spread" in log_of(runner)
 
 
-def test_a_state_dict_keeps_the_versions_of_its_modules():
-    state = nn.BatchNorm2d(2).state_dict()
-    plain = to_plain(state)
-    assert type(plain) is OrderedDict
-    assert plain._metadata == state._metadata
-    assert plain['weight'] is state['weight']
+def test_a_wrong_rule_is_named():
+    with pytest.raises(ValueError, match="rule is 'more': write one of greater, less"):
+        CheckpointHook(rule='more')
 
 
-def test_what_cannot_be_plain_is_named_with_its_place():
-    with pytest.raises(TypeError, match=r"message_hub\['info'\]\[1\] is a slice"):
-        to_plain(dict(info=[0, slice(2)]), 'message_hub')
+def fail_at(names: set[str]) -> Callable:
+    """A write that finds the disk full for some files."""
+    write = durable.write_atomically
+
+    def write_or_fail(path: Path, content: Callable) -> str:
+        if Path(path).name in names:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, content)
+
+    return write_or_fail
+
+
+FOLDER = 'freeanchor.engine.checkpoint_folder.write_atomically'
+
+
+def test_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch):
+    """T6: each time it is said, what was there stays, and later saves work."""
+    monkeypatch.setattr(FOLDER, fail_at({'epoch_2.pth', 'epoch_3.pth'}))
+    runner = runner_of(tmp_path, **saving(interval=1, max_keep_ckpts=1))
+    runner.train()
+    assert checkpoints(tmp_path) == ['epoch_1.pth', 'epoch_4.pth']
+    text = log_of(runner)
+    assert text.count('was not saved ([Errno 28] No space left on device)') == 2
+    assert f'{tmp_path / "epoch_2.pth"} was not saved' in text
+    assert 'MB are free' in text
+    assert CheckpointFolder(tmp_path).newest_intact().path.name == 'epoch_4.pth'
+
+
+def test_a_run_whose_last_state_is_lost_does_not_end_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(FOLDER, fail_at({'epoch_4.pth'}))
+    with pytest.raises(CheckpointError, match='last state could not be saved'):
+        runner_of(tmp_path, **saving(interval=1)).train()
+    assert CheckpointFolder(tmp_path).newest_intact().path.name == 'epoch_3.pth'
+
+
+def test_a_best_one_that_could_not_be_saved_does_not_replace_the_one_before(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(FOLDER, fail_at({'best_score_epoch_2.pth'}))
+    options = saving(interval=1, save_best='score')
+    runner_of(tmp_path, hooks=[Scores(0.1, 0.4, 0.2, 0.1)], **options).train()
+    best = [x for x in checkpoints(tmp_path) if x.startswith('best')]
+    assert best == ['best_score_epoch_3.pth']
+
+
+def test_a_loop_that_cannot_be_resumed_is_refused(tmp_path):
+    loop = dict(type='mmengine.EpochBasedTrainLoop', max_epochs=1)
+    with pytest.raises(ConfigError, match='a loop that cannot be resumed'):
+        runner_of(tmp_path, train_cfg=loop).train()
 
 
 def test_a_checkpoint_of_mmengines_own_hook_can_be_resumed(tmp_path):
-    straight = train(
-        tmp_path / 'theirs', schedules=SCHEDULES[:2], type='mmengine.CheckpointHook'
+    # Without noise between epochs, which only our checkpoints keep.
+    quiet: dict[str, Any] = dict(model=dict(type='NoisyLine', dropout=0.0))
+    straight = runner_of(
+        tmp_path / 'theirs',
+        default_hooks=dict(checkpoint=dict(type='mmengine.CheckpointHook', interval=1)),
+        **quiet,
     )
+    straight.train()
     path = tmp_path / 'theirs' / 'epoch_2.pth'
     unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     assert 'mmengine.logging.history_buffer.HistoryBuffer' in unsafe
-    resumed = train(tmp_path / 'ours', path, SCHEDULES[:2])
+    resumed = runner_of(tmp_path / 'ours', resume=True, load_from=str(path), **quiet)
+    resumed.train()
+    assert 'but not bit for bit' in log_of(resumed)
     wanted = straight.model.state_dict()
     for name, tensor in resumed.model.state_dict().items():
         assert torch.equal(tensor, wanted[name]), name
+
+
+def test_every_hook_that_remembers_has_a_state():
+    """A memory that a checkpoint does not hold makes a resumed run another one.
+
+    The list on the right says, for each of our hooks without a state, why what
+    it keeps does not matter.
+    """
+    harmless = {
+        'ClassCheckHook': 'looks once, when a run begins',
+        'DetVisualizationHook': 'counts pictures of one validation',
+        'ProgressLoggerHook': 'a progress bar',
+        'SummaryHook': 'text for people',
+        'WatchdogHook': 'the pace of this process',
+    }
+    config = Config.fromfile('configs/_base_/runtime/default.py')
+    ours = [
+        HOOKS.get(x['type'])
+        for x in config.default_hooks.values()
+        if HOOKS.get(x['type']).__module__.startswith('freeanchor')
+    ]
+    without = {x.__name__ for x in ours if not hasattr(x, 'state_dict')}
+    assert without <= set(harmless), without - set(harmless)

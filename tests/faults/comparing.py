@@ -10,7 +10,7 @@ from torch import Tensor
 
 # Clocks, and names that hold the time or the folder.
 _NOT_COMPARED = re.compile(
-    r'/meta/(time|experiment_name|cfg)|runtime_info/(cfg|experiment_name)'
+    r'/meta/(time|experiment_name|cfg)|runtime_info/(cfg|experiment_name|eta)'
     r'|log_scalars/(train|val)/(time|data_time)/'
 )
 
