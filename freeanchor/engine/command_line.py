@@ -62,7 +62,11 @@ def _run(job: Callable[[], Any]) -> int:
             # The launcher ends all processes after the first. Let that be
             # process 0, which says the same; if it does not, say it here.
             time.sleep(_WAIT)
-        print(f'error: {error}', file=sys.stderr, flush=True)
+        # One from a data worker has the worker's traceback before its own words.
+        text = str(error).strip()
+        if 'Traceback (most recent call last)' in text:
+            text = text.splitlines()[-1].split(': ', 1)[-1]
+        print(f'error: {text}', file=sys.stderr, flush=True)
         return code
     return exit_codes.FINISHED
 

@@ -7,7 +7,10 @@ from mmengine import dist
 from mmengine.runner import CheckpointLoader
 
 from .checkpoint_folder import CheckpointFolder, Found
+from .config_changes import check_config_changes
 from .loops import order_seed
+from .plain import from_plain
+from .schedule_changes import use_new_values
 from .snapshot import restore_snapshot, surroundings
 
 
@@ -25,7 +28,8 @@ def resume_run(runner: Any, checkpoint: str | None) -> bool:
 
     Raises:
         CheckpointError: All checkpoints are damaged, or the one that is named.
-        ConfigError: The checkpoint is of another model.
+        ConfigError: The checkpoint is of another model, or of another config and
+            ``runner.accept_config_changes`` is not set.
     """
     if checkpoint is None:
         found = _found_by_first_process(runner.work_dir)
@@ -42,7 +46,16 @@ def resume_run(runner: Any, checkpoint: str | None) -> bool:
             )
         checkpoint = str(found.path)
     state = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', runner.logger)
-    _take_seed(runner, state['meta'])
+    changes = check_config_changes(
+        from_plain(state['meta']),
+        runner.cfg,
+        runner.accept_config_changes,
+        runner.world_size,
+        len(runner.train_dataloader.dataset),
+    )
+    use_new_values(runner, state, changes)
+    if all(x.key != 'randomness.seed' for x in changes):
+        _take_seed(runner, state['meta'])
     restore_snapshot(runner, state, checkpoint)
     _put_later_ones_aside(runner, Path(checkpoint))
     for difference in differences(state['meta'], runner):

@@ -21,7 +21,12 @@ from .batch import StepBatch
 from .checkpoints import CheckpointHook
 from .compilation import compile_network
 from .device_log import DeviceMessageHub
-from .distributed import model_wrapper, prepare_processes, start_without_gpu
+from .distributed import (
+    meeting_place,
+    model_wrapper,
+    prepare_processes,
+    start_without_gpu,
+)
 from .naming import ConfigError
 from .optim import prefer_fused
 from .prefetch import DevicePrefetcher
@@ -49,11 +54,17 @@ class DetectionRunner(Runner):
     _train_dataloader: Any  # MMEngine's: a config until the loop is built
     _has_loaded: bool
 
+    #: Whether a run may be resumed with a config that makes it another one.
+    accept_config_changes = False
+
     def setup_env(self, env_cfg: dict) -> None:
         if self.distributed:
             prepare_processes(self.launcher)
             if get_device() == 'cpu':
                 start_without_gpu(**env_cfg.get('dist_cfg', {}))
+            else:
+                place = {**env_cfg.get('dist_cfg', {}), **meeting_place()}
+                env_cfg = {**env_cfg, 'dist_cfg': place}
         super().setup_env(env_cfg)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
@@ -168,4 +179,6 @@ def _fault_of_config(part: str) -> Iterator[None]:
     except ConfigError:
         raise
     except ValueError as error:
+        if hasattr(error, 'exit_code'):  # of the data, for example
+            raise
         raise ConfigError(f'{part}: {error}') from error

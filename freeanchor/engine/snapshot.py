@@ -127,6 +127,7 @@ def _meta(runner: Any) -> dict[str, Any]:
         cfg=runner.cfg.pretty_text,
         seed=order_seed(runner),
         world_size=runner.world_size,
+        num_images=len(runner.train_dataloader.dataset),
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S', time.localtime()),
         mmengine_version=mmengine.__version__,

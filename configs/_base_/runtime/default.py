@@ -9,6 +9,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook',
         interval=1,
+        every_minutes=30,
         max_keep_ckpts=3,
         save_best='coco/bbox_mAP',
         rule='greater',
