@@ -34,7 +34,8 @@ class CocoDataset(BaseDataset):
     ``height`` and ``instances``. Each of these has ``bbox`` (xyxy in pixels, as
     annotated, so it may reach over the image's edge until ``Resize`` cuts it),
     ``bbox_label`` and ``ignore_flag``: 1 for crowds and annotations marked
-    ``ignore``, which are no objects and no background either.
+    ``ignore``, which are no objects and no background either. ``ann_id`` is the
+    annotation's id, there if all ids of annotations are integers of 64 bits.
 
     Left out are boxes thinner than a pixel, with an area that is not above 0,
     or outside the image, and those of other classes. One line of the log

@@ -27,6 +27,7 @@ class Boxes:
     corners: np.ndarray  # (M, 4) float64 xyxy, pixels, as annotated
     labels: np.ndarray  # (M,) int32
     ignored: np.ndarray  # (M,) bool
+    ids: np.ndarray | None  # (M,) int64, of the annotations; None if one is no int64
     ends: np.ndarray  # (N,) int64, where the next image's boxes begin
     annotated: np.ndarray  # (N,) bool, whether boxes of the classes were there
     dropped: dict[str, list[Hashable]]  # annotation ids by reason
@@ -58,12 +59,14 @@ def read_boxes(file: CocoFile, cat_ids: list[int]) -> Boxes:
         for place, reason in enumerate(_REASONS)
         if (reasons == place).any()
     }
+    ids = _integer_ids(annotations)
     kept = np.flatnonzero(reasons < 0)
     kept = kept[np.argsort(image[kept], kind='stable')]
     return Boxes(
         corners=corners[kept],
         labels=labels[kept],
         ignored=ignored[kept],
+        ids=None if ids is None else ids[kept],
         ends=np.bincount(image[kept], minlength=num_images).cumsum(),
         annotated=np.bincount(image[labels >= 0], minlength=num_images) > 0,
         dropped=dropped,
@@ -72,6 +75,16 @@ def read_boxes(file: CocoFile, cat_ids: list[int]) -> Boxes:
 
 def _column(values: Iterable[Any], dtype: Any) -> np.ndarray:
     return np.fromiter(values, dtype)
+
+
+def _integer_ids(annotations: list[dict[str, Any]]) -> np.ndarray | None:
+    ids = [x['id'] for x in annotations]
+    if not set(map(type, ids)) <= {int}:
+        return None
+    try:
+        return np.array(ids, np.int64)
+    except OverflowError:
+        return None
 
 
 def _reasons(

@@ -33,9 +33,13 @@ class ImageTable(Sequence):
         self._names = torch.frombuffer(bytearray(b''.join(names)), dtype=torch.uint8)
         self._name_ends = torch.tensor([len(x) for x in names]).cumsum(0)
         self._sizes = torch.tensor(sizes, dtype=torch.float64)
-        self._corners = torch.from_numpy(boxes.corners)
-        self._labels = torch.from_numpy(boxes.labels)
-        self._ignored = torch.from_numpy(boxes.ignored)
+        self._boxes = dict(
+            bbox=torch.from_numpy(boxes.corners),
+            bbox_label=torch.from_numpy(boxes.labels),
+            ignore_flag=torch.from_numpy(boxes.ignored.astype(np.int8)),
+        )
+        if boxes.ids is not None:
+            self._boxes['ann_id'] = torch.from_numpy(boxes.ids)
         self._ends = torch.from_numpy(boxes.ends)
         self._annotated = torch.from_numpy(boxes.annotated)
         self._rows = torch.arange(len(images))
@@ -78,12 +82,8 @@ class ImageTable(Sequence):
         return self._annotated[self._rows].numpy()
 
     def _instances(self, row: int) -> list[dict[str, Any]]:
-        columns = (self._corners, self._labels, self._ignored)
-        parts = (_part(x, self._ends, row).tolist() for x in columns)
-        return [
-            dict(bbox=box, bbox_label=label, ignore_flag=int(ignored))
-            for box, label, ignored in zip(*parts)
-        ]
+        parts = (_part(x, self._ends, row).tolist() for x in self._boxes.values())
+        return [dict(zip(self._boxes, values)) for values in zip(*parts)]
 
 
 def _part(values: torch.Tensor, ends: torch.Tensor, row: int) -> np.ndarray:

@@ -34,10 +34,11 @@ _FLIP_CODES = dict(horizontal=1, vertical=0, diagonal=-1)  # OpenCV's
 
 @TRANSFORMS.register_module()
 class LoadAnnotations(transforms.LoadAnnotations):
-    """Boxes as arrays: MMCV's, with the flags of ignored ones.
+    """Boxes as arrays: MMCV's, with the flags of ignored ones and ids.
 
     Adds ``gt_bboxes`` ``(N, 4)`` float32 xyxy in pixels, ``gt_bboxes_labels``
-    ``(N,)`` int64 and ``gt_ignore_flags`` ``(N,)`` bool.
+    ``(N,)`` int64, ``gt_ignore_flags`` ``(N,)`` bool, and if each instance has
+    an integer as ``ann_id`` also ``gt_ann_ids`` ``(N,)`` int64.
 
     Raises:
         DataError: The image that was loaded has another size than the
@@ -50,6 +51,9 @@ class LoadAnnotations(transforms.LoadAnnotations):
         results = super().transform(results)
         flags = [instance.get('ignore_flag', 0) for instance in results['instances']]
         results['gt_ignore_flags'] = np.array(flags, dtype=bool)
+        ids = [instance.get('ann_id') for instance in results['instances']]
+        if all(isinstance(x, int) for x in ids):
+            results['gt_ann_ids'] = np.array(ids, dtype=np.int64)
         return results
 
 
@@ -78,7 +82,8 @@ class PackDetInputs(transforms.BaseTransform):
     image, so in memory the three values of a pixel lie side by side), and
     ``data_samples``: metainfo of the image, its objects as ``gt_instances``
     and crowds and ignored boxes as ``ignored_instances``, both with ``bboxes``
-    ``(N, 4)`` float32 xyxy in pixels and ``labels`` ``(N,)`` int64.
+    ``(N, 4)`` float32 xyxy in pixels and ``labels`` ``(N,)`` int64. Where the
+    annotations' ids are known, both also have ``ann_ids`` ``(N,)`` int64.
 
     Boxes that are thinner than a pixel by now, or not finite, are left out: as
     targets they are of no use, and a side of 0 makes infinite gradients. Where
@@ -125,13 +130,14 @@ def _instances(results: dict, kept: np.ndarray) -> tuple[InstanceData, InstanceD
             "must drop the same rows of 'gt_bboxes_labels' and 'gt_ignore_flags'"
         )
     # MMCV's Resize leaves float64 boxes.
-    boxes, labels = boxes.astype(np.float32), labels.astype(np.int64)
+    rows = dict(bboxes=boxes.astype(np.float32), labels=labels.astype(np.int64))
+    ids = results.get('gt_ann_ids')
+    # Ids only name things: a transform that drops boxes need not know of them.
+    if ids is not None and len(ids) == len(boxes):
+        rows['ann_ids'] = ids
     # Sorted out here: InstanceData takes ten times as long to index.
     objects, ignored = (
-        InstanceData(
-            bboxes=torch.from_numpy(boxes[chosen]),
-            labels=torch.from_numpy(labels[chosen]),
-        )
+        InstanceData(**{k: torch.from_numpy(x[chosen]) for k, x in rows.items()})
         for chosen in (~ignored & kept, ignored & kept)
     )
     return objects, ignored

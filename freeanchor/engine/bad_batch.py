@@ -17,6 +17,7 @@ FOLDER = 'bad_batches'
 """Where the batches are, inside the work folder."""
 _KINDS = {'BaseDataElement': BaseDataElement, 'InstanceData': InstanceData}
 _KIND = 'element'
+_SHOWN = 20  # annotations of an image
 
 
 def save_weights(runner: Runner, iteration: int) -> str:
@@ -141,5 +142,7 @@ def name_of(sample: BaseDataElement) -> str:
     ids = truth.get('ann_ids')
     if ids is not None and len(ids):
         numbers = ids.tolist() if isinstance(ids, Tensor) else list(ids)
-        about.append(f'annotations {", ".join(map(str, numbers))}')
+        more = len(numbers) - _SHOWN
+        shown = ', '.join(map(str, numbers[:_SHOWN]))
+        about.append(f'annotations {shown}' + (f' and {more} more' * (more > 0)))
     return f'{sample.get("img_path") or "image"} ({", ".join(about)})'

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def test_columns_are_what_one_box_after_the_other_gives(annotations, areas):
         assert found.corners[part].tolist() == list(map(list, corners))
         labels = [CAT_IDS.index(x['category_id']) for x in kept]
         assert found.labels[part].tolist() == labels
+        assert found.ids[part].tolist() == [x['id'] for x in kept]
         crowds = [bool(x['iscrowd'] or x['ignore']) for x in kept]
         assert found.ignored[part].tolist() == crowds
         assert found.annotated[row] == any(x['category_id'] in CAT_IDS for x in own)
@@ -72,3 +74,13 @@ def test_an_annotation_without_area_and_flags_is_an_object():
     np.testing.assert_array_equal(found.corners, [[1, 2, 4, 6]])
     assert found.ignored.tolist() == [False]
     assert not found.dropped
+
+
+@pytest.mark.parametrize('odd', ['7', True, 2**63])
+def test_ids_that_are_not_all_integers_of_64_bits_are_left_out(odd):
+    def ids(*values):
+        boxes = [dict(id=x, **box([5, 5, 9, 9], image=2)) for x in values]
+        return read_boxes(CocoFile(IMAGES, boxes, CATEGORIES), CAT_IDS).ids
+
+    np.testing.assert_array_equal(ids(2**63 - 1, -5), [2**63 - 1, -5])
+    assert ids(1, odd) is None

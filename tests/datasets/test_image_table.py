@@ -41,8 +41,8 @@ def test_a_row_is_what_is_known_of_an_image():
         width=81,
         height=60,
         instances=[
-            dict(bbox=[2.0, 0.0, 11.0, 9.0], bbox_label=1, ignore_flag=0),
-            dict(bbox=[3.0, 0.0, 12.0, 9.0], bbox_label=1, ignore_flag=1),
+            dict(bbox=[2.0, 0.0, 11.0, 9.0], bbox_label=1, ignore_flag=0, ann_id=2),
+            dict(bbox=[3.0, 0.0, 12.0, 9.0], bbox_label=1, ignore_flag=1, ann_id=3),
         ],
     )
 
@@ -59,6 +59,17 @@ def test_rows_are_numbered_as_in_a_list():
 
 def test_an_image_without_boxes_has_none():
     assert [len(x['instances']) for x in table()] == [2, 2, 0, 2]
+
+
+def test_a_row_has_no_annotation_ids_where_some_are_text():
+    images = [dict(id=1, file_name='1.png', width=80, height=60)]
+    boxes = [dict(id=x, **box([5, 5, 9, 9])) for x in (1, 'two')]
+    (row,) = ImageTable(
+        images, '', read_boxes(CocoFile(images, boxes, CATEGORIES), [3])
+    )
+    assert (
+        row['instances'] == [dict(bbox=[5, 5, 14, 14], bbox_label=0, ignore_flag=0)] * 2
+    )
 
 
 def test_changing_a_row_changes_nothing_else():

@@ -27,9 +27,11 @@ def test_a_sample_has_the_image_and_what_is_on_it(tmp_path):
     # cut at the edge, in pixels of the resized image
     assert objects.bboxes.tolist() == [[140, 100, 160, 120], [20, 40, 80, 120]]
     assert ignored.bboxes.tolist() == [[0, 0, 80, 60]]
+    assert objects.ann_ids.tolist() == [100, 102]
+    assert ignored.ann_ids.tolist() == [101]
     for found in (objects, ignored):
         assert found.bboxes.dtype == torch.float32
-        assert found.labels.dtype == torch.int64
+        assert found.labels.dtype == found.ann_ids.dtype == torch.int64
 
 
 def test_a_sample_knows_where_it_comes_from(tmp_path):
@@ -80,6 +82,7 @@ def test_an_image_without_objects_has_empty_boxes(tmp_path):
     for name in ('gt_instances', 'ignored_instances'):
         assert found.get(name).bboxes.shape == (0, 4)
         assert found.get(name).labels.shape == (0,)
+        assert found.get(name).ann_ids.shape == (0,)
 
 
 @pytest.mark.parametrize('direction', ['horizontal', 'vertical', 'diagonal'])
@@ -155,6 +158,36 @@ def test_a_transform_that_forgets_the_flags_is_found_out(tmp_path):
     data = CocoDataset(**files, pipeline=[*LOAD, drop_first, PACK])
     with pytest.raises(ValueError, match=r'1\.png.*2 boxes but 3 labels and 3 ignore'):
         data[0]
+
+
+def test_annotation_ids_stay_with_their_boxes_where_thin_ones_are_dropped(tmp_path):
+    boxes = [box([5, 5, 1.5, 9]), box([10, 20, 30, 40]), box([0, 0, 9, 9])]
+    half = dict(type='Resize', scale=(40, 30), keep_ratio=True)
+    files = write(tmp_path, boxes)
+    found = CocoDataset(**files, pipeline=[*LOAD, half, PACK])[0]['data_samples']
+    assert found.num_thin_boxes == 1
+    assert found.gt_instances.ann_ids.tolist() == [101, 102]
+    assert found.gt_instances.bboxes.tolist() == [[5, 10, 20, 30], [0, 0, 4.5, 4.5]]
+
+
+def test_a_transform_that_drops_boxes_need_not_know_of_annotation_ids(tmp_path):
+    def drop_first(results: dict) -> dict:
+        for key in ('gt_bboxes', 'gt_bboxes_labels', 'gt_ignore_flags'):
+            results[key] = results[key][1:]
+        return results
+
+    files = write(tmp_path, BOXES)
+    found = CocoDataset(**files, pipeline=[*LOAD, drop_first, PACK])[0]['data_samples']
+    assert len(found.gt_instances) == 1
+    assert 'ann_ids' not in found.gt_instances
+
+
+@pytest.mark.parametrize('own', [{}, dict(ann_id='a'), dict(ann_id=None)])
+def test_instances_without_a_number_as_id_have_none(own):
+    instance = dict(bbox=[1, 2, 9, 9], bbox_label=0, **own)
+    results = TRANSFORMS.build(LOAD[1])(dict(instances=[instance]))
+    assert len(results['gt_bboxes']) == 1
+    assert 'gt_ann_ids' not in results
 
 
 def test_what_is_noted_on_a_sample_can_be_chosen(tmp_path):

@@ -47,6 +47,12 @@ def test_an_image_is_named_with_the_annotations_that_are_known() -> None:
     assert name_of(element) == 'a.jpg (id 9, annotations 70, 71)'
 
 
+def test_of_many_annotations_the_first_are_named() -> None:
+    element = sample([[1, 2, 3, 4]] * 30, [0] * 30, img_path='a.jpg', img_id=9)
+    element.gt_instances.ann_ids = torch.arange(30)
+    assert name_of(element).endswith('18, 19 and 10 more)')
+
+
 @pytest.mark.parametrize('value', [0.0, 1.0])
 def test_a_flag_is_read(value: float) -> None:
     flag = LateFlag(torch.tensor(value))
