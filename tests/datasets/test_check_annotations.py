@@ -1,6 +1,7 @@
 """Each fault of annotations, one at a time, in a set that is sound else."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,8 +115,29 @@ def test_category_ids_that_are_all_one_too_low_are_seen_through(tmp_path):
     assert [x['category_id'] for x in kept] == [2, 1, 2, 1]
 
 
-def test_many_useless_boxes_are_a_warning_and_most_an_error(tmp_path):
-    useless = [box([5, 5, 0, 9], image=i) for i in (1, 2, 3, 4) for _ in range(4)]
-    assert 'many_dropped' in codes(checked(sound(tmp_path / 'a', BOXES + useless[:1])))
-    report = checked(sound(tmp_path / 'b', BOXES + useless))
+def with_useless(folder: Path, share: float, total: int) -> Source:
+    """A set of which some boxes, all different, have no width."""
+    count = round(share * total)
+    used = [box([5 + i / 1000, 4, 20, 30]) for i in range(total - count)]
+    return sound(folder, used + [box([5 + i / 1000, 5, 0, 9]) for i in range(count)])
+
+
+def test_more_useless_boxes_than_slips_of_the_hand_are_an_error(tmp_path):
+    source = with_useless(tmp_path, share=0.011, total=2000)
+    found = only(checked(source), 'many_dropped')
+    assert found.severity == 'error'
+    assert '1.1% of 2000 boxes' in found.text
+    assert '--fix' in found.mend
+    assert_mends(source, tmp_path)
+
+
+@pytest.mark.parametrize(('share', 'total'), [(0.01, 2000), (0.1, 100)])
+def test_a_few_useless_boxes_are_no_error(tmp_path, share, total):
+    report = checked(with_useless(tmp_path, share, total))
+    assert codes(report)['zero_box'] == round(share * total)
+    assert not report.errors
+
+
+def test_where_most_boxes_are_useless_the_format_is_wrong(tmp_path):
+    report = checked(with_useless(tmp_path, share=0.6, total=10))
     assert only(report, 'most_dropped').severity == 'error'

@@ -12,6 +12,8 @@ from .source import Source
 
 _OVER = 1.0  # pixels that a box may reach over an edge: annotators round
 _SHARE = 0.2  # of boxes that reach over an edge, from where a habit shows
+_FEW = 10  # boxes: slips of the hand, however small the set
+_MANY = 0.01  # of the boxes: more than slips
 _LEFT_OUT = ('zero_box', 'thin_box', 'outside_box', 'zero_area')
 _REMOVE = 'correct it, or remove it (--fix does)'
 _CUT = 'correct it, or cut it at the edge (--fix does)'
@@ -177,16 +179,25 @@ def _summarise(
     counts = np.bincount(labels[kept], minlength=len(places)).tolist()
     known = set(file.categories.values())
     summary.objects = {name: counts[i] for name, i in places.items() if name in known}
-    share = sum(left.values()) / max(1, used.sum())
-    if share > 0.01:
-        report.add(
-            Finding(
-                'most_dropped' if share > 0.5 else 'many_dropped',
-                source.ann_file,
-                f'{share:.0%} of the boxes are of no use',
-                'look whether the file is in the right format, then correct it',
-            )
+    _note_share(sum(left.values()), int(used.sum()), source, report)
+
+
+def _note_share(count: int, total: int, source: Source, report: Report) -> None:
+    """So many boxes of no use that the file may not be in the right format."""
+    share = count / max(1, total)
+    if share > 0.5:
+        code = 'most_dropped'
+        mend = 'look whether the file is in the right format, then export it again'
+    elif share > _MANY and count > _FEW:
+        code = 'many_dropped'
+        mend = (
+            'look whether the file is in the right format; if it is, train on the '
+            'copy without them that tools/data/doctor.py --fix writes'
         )
+    else:
+        return
+    text = f'{share:.1%} of {total} boxes are of no use'
+    report.add(Finding(code, source.ann_file, text, mend))
 
 
 def _area(annotation: dict[str, Any]) -> float:

@@ -15,7 +15,6 @@ WARNINGS = frozenset(
         'duplicate_file',
         'duplicate_content',
         'link_outside',
-        'many_dropped',
         'other_class',
         'outside_box',
         'partly_outside',
