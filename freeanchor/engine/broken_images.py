@@ -8,6 +8,8 @@ from mmengine.runner import Runner
 
 from freeanchor.registry import HOOKS
 
+from .agreement import Agreement
+
 _SHOWN = 20  # images in an error
 
 
@@ -23,9 +25,13 @@ class BrokenImagesHook(Hook):
 
     A data set draws another sample for an image that it cannot read and notes
     path and reason in the metainfo, as ``replaced``. It does so in the processes
-    that load data, so it is counted here, where all batches come by. Each process
-    counts its own; after an epoch they put together what they saw. The log then
-    also says how many boxes were too thin to be targets (``num_thin_boxes``).
+    that load data, so it is counted here, where all batches come by. When one of
+    several training processes meets such an image, all learn of it within two
+    iterations, so that they count alike and stop together.
+
+    After an epoch, or without epochs after a validation and at the end, the log says
+    how many images could not be used and how many boxes were too thin to be
+    targets (``num_thin_boxes``).
 
     Args:
         max_share: The share of the training images that may be broken; one may
@@ -40,7 +46,13 @@ class BrokenImagesHook(Hook):
             raise ValueError(f'max_share is a share from 0 to 1, not {max_share}')
         self.max_share = max_share
         self.broken: dict[str, str] = {}  # the reason, by path
-        self.num_thin_boxes = 0  # in this epoch
+        self.num_thin_boxes = 0  # seen by this process since the log said so
+        self._news: dict[str, str] = {}  # what only this process knows of
+        self._agreement: Agreement | None = None
+        self._told_at = 0  # iterations
+
+    def before_train(self, runner: Runner) -> None:
+        self._agreement = Agreement()
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -48,22 +60,47 @@ class BrokenImagesHook(Hook):
         samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else ()
         for sample in samples or ():
             self.num_thin_boxes += sample.get('num_thin_boxes', 0)
-            for path, reason in sample.get('replaced', ()):
-                if path not in self.broken:
-                    self.broken[path] = reason
-                    runner.logger.warning(
-                        f"the image '{path}' cannot be used ({reason}); another one "
-                        'takes its place'
-                    )
-        self._judge(runner)
+            replaced = dict(sample.get('replaced', ()))
+            self._news |= {k: v for k, v in replaced.items() if k not in self.broken}
 
     def settled(self, runner: Runner, after: str) -> None:
         """Put together what all processes saw; each of them has to call it."""
-        if after != 'epoch':
+        if after != 'iteration':
+            self._share(runner)
+            self._tell(runner)
+        elif self._agreement is not None and self._agreement.any(bool(self._news)):
+            self._share(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        self._tell(runner)
+
+    def state_dict(self) -> dict[str, Any]:
+        broken = {**self.broken, **self._news}
+        return dict(broken=broken, num_thin_boxes=self.num_thin_boxes)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.broken = dict(state['broken'])
+        # All processes load what the first one saved.
+        self.num_thin_boxes = 0 if dist.get_rank() else state['num_thin_boxes']
+
+    def _share(self, runner: Runner) -> None:
+        """Log what is news to any process; stop where it is too much."""
+        seen = dist.all_gather_object(self._news)
+        news = {path: reason for x in seen for path, reason in x.items()}
+        self._news = {}
+        for path in (x for x in news if x not in self.broken):
+            runner.logger.warning(
+                f"the image '{path}' cannot be used ({news[path]}); another one takes "
+                'its place'
+            )
+        self.broken |= news
+        self._judge(runner)
+
+    def _tell(self, runner: Runner) -> None:
+        if runner.iter == self._told_at:  # the end of an epoch, then a validation
             return
-        seen = dist.all_gather_object((self.broken, self.num_thin_boxes))
-        self.broken = {path: x for broken, _ in seen for path, x in broken.items()}
-        thin = sum(count for _, count in seen)
+        self._told_at = runner.iter
+        thin = sum(dist.all_gather_object(self.num_thin_boxes))
         self.num_thin_boxes = 0
         if self.broken:
             runner.logger.warning(
@@ -72,17 +109,9 @@ class BrokenImagesHook(Hook):
             )
         if thin:
             runner.logger.warning(
-                f'{thin} boxes were left out in this epoch: after the pipeline they '
-                'were thinner than a pixel'
+                f'{thin} boxes were left out since the last such line: they were '
+                'thinner than a pixel after the pipeline'
             )
-        self._judge(runner)
-
-    def state_dict(self) -> dict[str, Any]:
-        return dict(broken=dict(self.broken), num_thin_boxes=self.num_thin_boxes)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.broken = dict(state['broken'])
-        self.num_thin_boxes = state['num_thin_boxes']
 
     def _allowed(self, runner: Runner) -> int:
         count = len(runner.train_dataloader.dataset)
