@@ -1,5 +1,6 @@
 """Each fault of entries and files, one at a time, in a set that is sound else."""
 
+import faulthandler
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from freeanchor.datasets.check import Source, check_sources
+from freeanchor.datasets.checks import looking
 
 from .checked_sets import (
     assert_mends,
@@ -100,6 +102,31 @@ def test_damage_within_a_jpeg_is_seen_where_it_is_decoded(tmp_path):
     content[middle : middle + 40] = bytes(40)
     (tmp_path / '3.png').write_bytes(content)
     assert 'damaged_pixels' in codes(checked(source, 'full'))
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='the decoder is replaced by fork')
+def test_an_image_that_kills_the_decoder_is_named_and_the_others_are_looked_at(
+    tmp_path, monkeypatch
+):
+    source = sound(tmp_path)
+    deadly = encoded('png')
+    (tmp_path / '3.png').write_bytes(deadly)
+    decode = cv2.imdecode
+
+    def decode_or_die(content: np.ndarray, flags: int) -> np.ndarray:
+        if content.tobytes() == deadly:
+            faulthandler.disable()  # it would print where
+            os.abort()
+        return decode(content, flags)
+
+    monkeypatch.setattr(cv2, 'imdecode', decode_or_die)
+    monkeypatch.setattr(looking, '_TOGETHER', 2)
+    report = checked(source, 'full')
+    assert codes(report) == dict(crashing_image=1)
+    found = only(report, 'crashing_image')
+    assert (found.severity, found.image) == ('error', '3.png')
+    assert report.sets[0].files_seen == 4
+    assert_mends(source, tmp_path, 'full')
 
 
 def test_files_that_are_all_missing_are_a_wrong_folder(tmp_path):
