@@ -82,6 +82,26 @@ def ends_early(content: bytes, header: ImageHeader) -> bool:
     return header.format == 'PNG' and content.rfind(b'IEND') < 0
 
 
+def claims_too_much(content: bytes, header: ImageHeader) -> bool:
+    """Whether a part of a PNG says it is longer than the file; else False.
+
+    Some decoders ask for that memory, up to 2 GB, before they read the part.
+
+    Args:
+        content: The whole file.
+        header: Of that file.
+    """
+    if header.format != 'PNG':
+        return False
+    position, kind = 8, b''
+    while kind != b'IEND' and position + 8 <= len(content):
+        length, kind = struct.unpack_from('>I4s', content, position)
+        if position + 8 + length > len(content):
+            return True
+        position += length + 12
+    return False
+
+
 def _what_it_is(content: bytes) -> str:
     if not content:
         return 'it is empty'

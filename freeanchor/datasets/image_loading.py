@@ -10,7 +10,7 @@ from mmengine import fileio
 from freeanchor.registry import TRANSFORMS
 
 from .errors import BrokenImageError, DataError, MissingImageError
-from .image_header import HeaderError, read_header
+from .image_header import HeaderError, claims_too_much, read_header
 
 MAX_PIXELS = 100_000_000
 
@@ -111,12 +111,14 @@ def check_header(path: str, content: bytes, max_pixels: int) -> None:
         max_pixels: The most pixels it may have.
 
     Raises:
-        BrokenImageError: No common format, or too large.
+        BrokenImageError: No common format, too large, or a part of it claims to be.
     """
     try:
         header = read_header(content)
     except HeaderError as error:
         raise _undecodable(path, str(error)) from error
+    if claims_too_much(content, header):
+        raise _undecodable(path, 'a part of it says it is longer than the file')
     if header.pixels > max_pixels:
         size = f'{header.width} x {header.height}'
         raise BrokenImageError(

@@ -28,6 +28,13 @@ def with_orientation(jpeg: bytes, orientation: int, order: str = '<') -> bytes:
     return jpeg[:2] + b'\xff\xe1' + struct.pack('>H', len(body) + 2) + body + jpeg[2:]
 
 
+def with_long_part(kind: bytes = b'IDAT') -> bytes:
+    """A PNG of which one part says it is 2 GB long."""
+    content = bytearray(encoded('png'))
+    content[content.index(kind) - 4] |= 0x7F
+    return bytes(content)
+
+
 def bomb(side: int = 30_000) -> bytes:
     """A PNG of a few kB that says it has ``side`` x ``side`` pixels."""
     row = b'\0' * (1 + side // 8)

@@ -20,7 +20,7 @@ from .checked_sets import (
     only,
     sound,
 )
-from .pictures import bomb, encoded, with_orientation
+from .pictures import bomb, encoded, with_long_part, with_orientation
 
 ENTRY_FAULTS = [
     ('images', 1, dict(id=1), 'duplicate_id'),
@@ -126,6 +126,13 @@ def test_an_image_that_kills_the_decoder_is_named_and_the_others_are_looked_at(
     found = only(report, 'crashing_image')
     assert (found.severity, found.image) == ('error', '3.png')
     assert report.sets[0].files_seen == 4
+    assert_mends(source, tmp_path, 'full')
+
+
+def test_a_png_that_claims_gigabytes_is_named_where_it_would_be_decoded(tmp_path):
+    source = sound(tmp_path)
+    (tmp_path / '3.png').write_bytes(with_long_part())
+    assert 'longer than the file' in only(checked(source, 'full'), 'cut_image').text
     assert_mends(source, tmp_path, 'full')
 
 

@@ -2,9 +2,14 @@ import struct
 
 import pytest
 
-from freeanchor.datasets.image_header import HeaderError, ends_early, read_header
+from freeanchor.datasets.image_header import (
+    HeaderError,
+    claims_too_much,
+    ends_early,
+    read_header,
+)
 
-from .pictures import bomb, encoded, with_orientation
+from .pictures import bomb, encoded, with_long_part, with_orientation
 
 KINDS = ['jpg', 'png', 'webp', 'bmp', 'gif', 'tiff', 'ppm']
 
@@ -51,6 +56,19 @@ def test_a_bomb_is_known_by_its_header():
     content = bomb()
     assert len(content) < 10_000
     assert read_header(content).pixels == 900_000_000
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_no_part_of_a_sound_file_claims_too_much(kind):
+    content = encoded(kind)
+    for end in (b'', b'what another program put behind it'):
+        assert not claims_too_much(content + end, read_header(content))
+
+
+@pytest.mark.parametrize('kind', [b'IDAT', b'IEND'])
+def test_a_part_that_claims_gigabytes_is_noticed(kind):
+    content = with_long_part(kind)
+    assert claims_too_much(content, read_header(content))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from freeanchor.datasets import (
 from freeanchor.registry import TRANSFORMS
 
 from .coco_files import LOAD, PACK, box, write
-from .pictures import bomb, encoded, with_orientation
+from .pictures import bomb, encoded, with_long_part, with_orientation
 
 
 def load(content: bytes, tmp_path, size=None, **options) -> np.ndarray:
@@ -36,6 +36,12 @@ def test_a_bomb_reaches_no_decoder(tmp_path, monkeypatch):
         BrokenImageError, match=r'30000 x 30000 pixels, over max_pixels'
     ):
         load(bomb(), tmp_path)
+
+
+def test_a_png_that_claims_gigabytes_reaches_no_decoder(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmcv.imfrombytes', None)
+    with pytest.raises(BrokenImageError, match='longer than the file'):
+        load(with_long_part(), tmp_path)
 
 
 def test_the_limit_can_be_set(tmp_path):

@@ -16,6 +16,7 @@ from ..image_header import (
     HEADER_BYTES,
     HeaderError,
     ImageHeader,
+    claims_too_much,
     ends_early,
     read_header,
 )
@@ -61,6 +62,8 @@ def look_at(path: str, max_pixels: int, decode: bool) -> Look:
         size = f'{header.width} x {header.height} pixels'
         return Look((('too_large', f'it says it is {size}'),), header)
     problems = list(_of_header(path, header, start, end))
+    if decode and not problems and claims_too_much(start, header):
+        problems.append(('cut_image', 'a part of it says it is longer than the file'))
     if decode and not problems:
         problems += _of_pixels(start)
     content = start if decode else start + end
