@@ -12,6 +12,7 @@ import json
 import math
 import mmap
 import os
+import resource
 import signal
 import struct
 import sys
@@ -31,6 +32,7 @@ from freeanchor.datasets.checks.mend import mended
 
 FORESEEN = (DataError, FileNotFoundError)
 TOGETHER = 500  # cases of one process
+MOST_MEMORY = 256 << 10  # kB that cases may take, besides what is imported
 LONGEST = 10  # seconds that a case may take on a busy machine
 # A disk takes longer to replace a file than a case takes to read it.
 MEMORY = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
@@ -151,7 +153,8 @@ def _encoded(kind: str, *parameters: int) -> bytes:
     return cv2.imencode(f'.{kind}', picture, parameters)[1].tobytes()
 
 
-_IMAGES = [_encoded(kind) for kind in ('png', 'jpg', 'png', 'jpg', 'bmp', 'webp')]
+_KINDS = ('png', 'jpg', 'png', 'jpg', 'bmp', 'webp', 'gif', 'tiff', 'ppm')
+_IMAGES = [_encoded(kind) for kind in _KINDS]
 _IMAGES.append(_encoded('jpg', cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
 
 
@@ -181,10 +184,12 @@ def _run(
         _quiet()
         code = 0
         try:
+            before = _most_memory()
             for number in range(first, last):
                 struct.pack_into('q', shared, 0, number)
                 signal.alarm(LONGEST)
                 case(np.random.default_rng([seed, number]), folder)
+                assert _most_memory() < before + MOST_MEMORY, 'takes much memory'
         except BaseException as error:
             text = f'{type(error).__name__}: {error}'.encode(errors='replace')[:1000]
             shared[8 : 8 + len(text)] = text
@@ -198,6 +203,11 @@ def _run(
         name = signal.Signals(os.WTERMSIG(status)).name
         return number, 'no end' if name == 'SIGALRM' else f'killed by {name}'
     return number, shared[8:].rstrip(b'\0').decode(errors='replace')
+
+
+def _most_memory() -> int:
+    """The most that this process has had, in kB on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _quiet() -> None:
