@@ -105,4 +105,4 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(
 )
 OPTIMIZERS = _child('optimizer', mmengine.OPTIMIZERS)
 PARAM_SCHEDULERS = _child('parameter scheduler', mmengine.PARAM_SCHEDULERS)
-VISBACKENDS = _child('visualization backend', mmengine.VISBACKENDS)
+VISBACKENDS = _child('visualization backend', mmengine.VISBACKENDS, 'engine')

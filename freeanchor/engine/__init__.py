@@ -9,6 +9,7 @@ from .config_files import load_config
 from .early_stopping import EarlyStoppingHook
 from .finite import FiniteLossHook, NonFiniteError
 from .loading import read_checkpoint, weights_of
+from .log_file import LocalVisBackend
 from .loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from .naming import ConfigError
 from .optim import OptimWrapper
@@ -34,6 +35,7 @@ __all__ = [
     'EpochBasedTrainLoop',
     'FiniteLossHook',
     'IterBasedTrainLoop',
+    'LocalVisBackend',
     'NonFiniteError',
     'OptimWrapper',
     'Pretrained',

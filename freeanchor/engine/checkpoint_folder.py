@@ -19,7 +19,6 @@ LAST = 'last_checkpoint'
 KINDS = ('interval', 'moment', 'best')
 """Saved every so often; when asked for; because no other scored as well."""
 _NUMBERED = re.compile(r'(?:epoch|iter)_\d+\.pth')
-_BEST = 'best_'
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,10 @@ class CheckpointFolder:
                 What stood in the folder before still does.
         """
         path = self.folder / name
+        others = [x for x in self._listed() if x.file != name]
+        # What the list says of a file must not outlive the file.
+        if len(others) < len(self._listed()):
+            self._list(others)
         digest = write_atomically(path, lambda file: torch.save(checkpoint, file))
         if sha256_of(path) != digest:
             raise OSError(f'{path} does not read back as it was written')
@@ -88,7 +91,6 @@ class CheckpointFolder:
         entry = Entry(
             name, path.stat().st_size, digest, meta['iter'], meta['epoch'], kind
         )
-        others = [x for x in self._listed() if x.file != name]
         self._list([*others, entry])
         write_text_atomically(self.folder / LAST, name)
         return path
@@ -105,7 +107,8 @@ class CheckpointFolder:
         """
         entries = sorted(self._listed(), key=lambda x: (x.iter, x.kind != 'best'))
         regular = [x.file for x in entries if x.kind == 'interval']
-        kept = set(regular if count < 0 else regular[len(regular) - count :])
+        first = 0 if count < 0 else max(0, len(regular) - count)
+        kept = set(regular[first:])
         kept.update([x.file for x in entries if x.kind != 'best'][-2:])
         kept.update(best)
         gone = [x.file for x in entries if x.file not in kept]
@@ -175,6 +178,8 @@ class CheckpointFolder:
         self._list([x for x in self._listed() if x.file not in later])
         for name in later:
             (self.folder / name).replace(aside / name)
+        left = self.entries()
+        write_text_atomically(self.folder / LAST, left[0].file if left else '')
         return aside
 
     def clean(self) -> list[str]:
@@ -214,7 +219,7 @@ def _unlisted(path: Path) -> Entry:
 def _why_torn(path: Path) -> str | None:
     """What is wrong with a file by its own checksums."""
     try:
-        read_checkpoint(path)
+        meta = read_checkpoint(path).get('meta') or {}
     except (CheckpointError, OSError) as error:
         return str(error)
-    return None
+    return None if 'iter' in meta else f'{path} holds weights, not the state of a run'

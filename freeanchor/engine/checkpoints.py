@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from freeanchor.registry import HOOKS
 
 from .checkpoint_folder import CheckpointFolder
+from .loops import IterBasedTrainLoop
 from .naming import ConfigError
 from .plain import from_plain
 from .snapshot import take_snapshot
@@ -90,10 +91,20 @@ class CheckpointHook(Hook):
                 'cannot be resumed: use EpochBasedTrainLoop or IterBasedTrainLoop, or '
                 'derive from one of freeanchor.engine.loops'
             )
+        by_iter = isinstance(runner.train_loop, IterBasedTrainLoop)
+        if self.by_epoch and self.interval > 0 and by_iter:
+            raise ConfigError(
+                'default_hooks.checkpoint counts its interval in epochs, of which this '
+                'training has none: set by_epoch=False there, and the interval in '
+                'iterations'
+            )
         self._folder = CheckpointFolder(runner.work_dir)
         if dist.is_main_process():
             self._folder.clean()
+        self._forget_lost_files(runner)
         self._saved_iter = runner.iter if runner.iter else -1
+        if self._clock:
+            self._clock.start(runner.iter)
 
     def settled(self, runner: Any, after: str) -> None:
         """Save where it is time to; called by our training loops."""
@@ -123,7 +134,7 @@ class CheckpointHook(Hook):
         if not self.save_last or self._saved_iter == runner.iter:
             return
         saved = self.save(runner, self._name(runner), 'interval')
-        if saved is None and dist.is_main_process():
+        if saved is None:
             raise CheckpointError(
                 f'training has ended, but its last state could not be saved in '
                 f'{runner.work_dir}: make room there and resume'
@@ -138,26 +149,43 @@ class CheckpointHook(Hook):
             kind: One of ``checkpoint_folder.KINDS``.
 
         Returns:
-            The file; None where it could not be written (and in the other
-            processes, which take part in collecting the state).
+            The file, in all processes; None where it could not be written.
         """
+        runner.call_hook('saving')
         state = take_snapshot(runner)
-        self._saved_iter = runner.iter
-        if not dist.is_main_process():
-            return None
+        answer = [False]
+        if dist.is_main_process():
+            answer[0] = self._write(runner, name, kind, state)
+        # What comes next is to be the same in all processes.
+        dist.broadcast_object_list(answer)
+        self._saved_iter = runner.iter if answer[0] else -1
+        return Path(runner.work_dir) / name if answer[0] else None
+
+    def _write(self, runner: Any, name: str, kind: str, state: dict) -> bool:
         assert self._folder is not None
         try:
             path = self._folder.write(name, state, kind)
-            self._folder.keep(
-                self.max_keep_ckpts, [x['file'] for x in self._best.values()]
-            )
-        except (OSError, RuntimeError) as error:
-            # torch reports a failed write as a RuntimeError of its own.
-            self._saved_iter = -1
+            best = [x['file'] for x in self._best.values()]
+            self._folder.keep(self.max_keep_ckpts, best)
+        except OSError as error:
             self._say_failed(runner, name, state, error)
-            return None
+            return False
         runner.logger.info(f'Saved {path}')
-        return path
+        return True
+
+    def _forget_lost_files(self, runner: Any) -> None:
+        """Let the next score be the best where the file of the best is gone.
+
+        So it is when an earlier state is gone back to than the one that won.
+        """
+        there = [{k for k, x in self._best.items() if self._is_there(runner, x)}]
+        dist.broadcast_object_list(there)
+        for key in set(self._best) - there[0]:
+            lost = self._best.pop(key)
+            runner.logger.info(f'{lost["file"]} is gone: the best {key} is found anew.')
+
+    def _is_there(self, runner: Any, best: dict[str, Any]) -> bool:
+        return (Path(runner.work_dir) / best['file']).is_file()
 
     def _is_interval(self, runner: Any, after: str) -> bool:
         if self.interval <= 0 or self.by_epoch != (after == 'epoch'):
@@ -192,7 +220,7 @@ class CheckpointHook(Hook):
             saved = self.save(runner, f'{stem}.pth', 'best')
             if saved is not None:
                 runner.logger.info(f'The best {key} so far: {score:.4f}')
-            elif dist.is_main_process():
+            else:
                 # The file of the best before is the one that is there.
                 self._best.pop(key)
                 self._best.update({key: before} if before else {})

@@ -34,7 +34,7 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], None]) -> str
     try:
         with partial.open('wb') as file:
             hashing = _Hashing(file)
-            write(cast(BinaryIO, hashing))
+            hashing.take(write)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -78,10 +78,29 @@ class _Hashing:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
+        self._error: OSError | None = None
+
+    def take(self, write: Callable[[BinaryIO], None]) -> None:
+        """Let ``write`` write.
+
+        Raises:
+            OSError: The file could not take it, whatever ``write`` made of that:
+                :func:`torch.save` turns it into an error about positions.
+        """
+        try:
+            write(cast(BinaryIO, self))
+        except Exception:
+            if self._error is not None:
+                raise self._error from None
+            raise
 
     def write(self, data: Any) -> int:
         self._sha256.update(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self._error = error
+            raise
 
     def flush(self) -> None:
         self._file.flush()

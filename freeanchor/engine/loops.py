@@ -3,7 +3,8 @@
 Besides MMEngine's moments they call one more on every hook that has it, on all
 processes: ``settled(runner, after)``, when no step, epoch or validation is under
 way and ``runner.iter`` and ``runner.epoch`` count what is finished. ``after`` is
-``'iteration'``, ``'epoch'`` or ``'validation'``. State is saved there.
+``'iteration'``, ``'epoch'`` or ``'validation'``. State is saved there, and before
+that ``saving(runner)`` is called on all processes.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from freeanchor.registry import LOOPS
 
 from .out_of_memory import train_step
 from .position import Position
+from .random_state import random_state, set_random_state
 from .sampling import ResumableLoader
 from .worker_faults import explain_worker_death
 
@@ -205,9 +207,15 @@ def _run_step(loop: Any, index: int, batch: Any) -> None:
 def _validate_if_due(loop: Any) -> None:
     if not loop.position.validation_due:
         return
-    loop.position.restore_random()
+    position = loop.position
+    position.restore_random()
+    # A validation draws more or fewer numbers: where workers persist, only the
+    # first one starts them. Training is not to notice.
+    position.before_validation = random_state()
     loop.runner.val_loop.run()
-    loop.position.validation_due = False
+    set_random_state(position.before_validation)
+    position.before_validation = None
+    position.validation_due = False
     loop.runner.call_hook('settled', after='validation')
 
 

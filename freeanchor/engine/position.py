@@ -14,6 +14,8 @@ class Position:
         validation_due: A validation comes before the next step.
         random: State of the random generators to set before the next thing that
             draws from them; None once that is done.
+        before_validation: Their state when the validation began that is under
+            way; it is what is to be saved, and what training goes on with.
     """
 
     def __init__(self) -> None:
@@ -21,6 +23,7 @@ class Position:
         self.passes = 0
         self.validation_due = False
         self.random: dict[str, Any] | None = None
+        self.before_validation: dict[str, Any] | None = None
 
     def restore_random(self) -> None:
         """Set the generators as they were when the state was saved, once."""

@@ -12,6 +12,7 @@ from .loops import order_seed
 from .plain import from_plain
 from .schedule_changes import use_new_values
 from .snapshot import restore_snapshot, surroundings
+from .weights import CheckpointError
 
 
 def resume_run(runner: Any, checkpoint: str | None) -> bool:
@@ -46,6 +47,11 @@ def resume_run(runner: Any, checkpoint: str | None) -> bool:
             )
         checkpoint = str(found.path)
     state = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', runner.logger)
+    if 'iter' not in (state.get('meta') or {}) or 'message_hub' not in state:
+        raise CheckpointError(
+            f'{checkpoint} holds weights, not the state of a run: begin a new run with '
+            'them by load_from, without --resume.'
+        )
     changes = check_config_changes(
         from_plain(state['meta']),
         runner.cfg,

@@ -148,7 +148,9 @@ def _message_hub(runner: Any) -> dict[str, Any]:
 
 def _of_this_process(runner: Any) -> dict[str, Any]:
     network = _network(runner)
-    state: dict[str, Any] = dict(random=random_state())
+    position = getattr(runner.train_loop, 'position', None)
+    before = getattr(position, 'before_validation', None)
+    state: dict[str, Any] = dict(random=before or random_state())
     if runner.rank > 0:  # those of process 0 are in the weights
         state['buffers'] = on_cpu(dict(network.named_buffers()))
     if _is_accumulating(runner.optim_wrapper):

@@ -21,9 +21,10 @@ class EveryMinutes:
 
     def __init__(self, minutes: float) -> None:
         self._limit = minutes * 60
-        self._start(0)
+        self.start(0)
 
-    def _start(self, iteration: int) -> None:
+    def start(self, iteration: int) -> None:
+        """Let the minutes begin now, at so many iterations done."""
         self._since = time.monotonic()
         self._begin = iteration
         self._look = iteration + _FIRST_LOOK
@@ -41,7 +42,7 @@ class EveryMinutes:
         else:
             due = self._ask_first_process(iteration)
         if due:
-            self._start(iteration)
+            self.start(iteration)
         return due
 
     def _ask_first_process(self, iteration: int) -> bool:

@@ -97,7 +97,7 @@ class WatchdogHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         self._beat('end of the epoch, checkpoint')
 
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+    def saving(self, runner: Runner) -> None:
         self._beat('checkpoint')
 
     def settled(self, runner: Runner, after: str) -> None:

@@ -1,6 +1,6 @@
 """A model of three weights and its runs: milliseconds, but with all that varies."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,8 @@ def runner_of(
     workers: int = 0,
     persistent: bool = False,
     taken: str | None = None,
-    hooks: Iterator[Hook] | tuple = (),
+    hooks: Sequence[Hook] = (),
+    accept: bool = False,
     **config: Any,
 ) -> DetectionRunner:
     """A runner of 4 epochs of 5 iterations, each epoch validated.
@@ -111,6 +112,7 @@ def runner_of(
         persistent: Whether these live on between epochs.
         taken: See :class:`NoisyPoints`.
         hooks: Besides those of the config.
+        accept: Resume also with another config.
         config: Keys that replace those below.
     """
     torch.manual_seed(0)
@@ -149,6 +151,7 @@ def runner_of(
         experiment_name=f'{work_dir}-{resume}-{len(list(Path(work_dir).glob("*")))}',
     )
     runner = DetectionRunner.from_cfg({**options, **config})
+    runner.accept_config_changes = accept
     for hook in hooks:
         runner.register_hook(hook)
     return runner

@@ -127,6 +127,18 @@ def test_the_list_cannot_name_files_elsewhere(folder, tmp_path):
     assert outside.exists()
 
 
+@pytest.mark.parametrize('count', [2, 3, 4, 5, 10])
+def test_as_many_stay_as_are_asked_for(tmp_path, count):
+    folder = CheckpointFolder(tmp_path)
+    for epoch in range(1, 13):
+        folder.write(f'iter_{10 * epoch - 5}.pth', state(10 * epoch - 5), 'moment')
+        folder.keep(count)
+        folder.write(f'epoch_{epoch}.pth', state(10 * epoch, epoch))
+        folder.keep(count)
+    regular = [x for x in names(folder) if x.startswith('epoch')]
+    assert regular == [f'epoch_{x}.pth' for x in range(12, 12 - count, -1)]
+
+
 @pytest.mark.parametrize('count', [0, 1, 2])
 def test_the_two_newest_always_stay(folder, count):
     assert folder.keep(count) == ['epoch_1.pth']
@@ -165,3 +177,26 @@ def test_later_ones_are_moved_aside_and_not_lost(folder):
     assert names(folder) == ['epoch_1.pth']
     assert sorted(os.listdir(aside)) == ['epoch_2.pth', 'epoch_3.pth']
     assert folder.set_aside(10) is None
+    assert (folder.folder / LAST).read_text() == 'epoch_1.pth'
+
+
+def test_weights_alone_are_no_state_to_go_on_from(folder):
+    torch.save(dict(weight=torch.ones(3)), folder.folder / 'epoch_12.pth')
+    found = folder.newest_intact()
+    assert found.path.name == 'epoch_3.pth'
+    assert 'holds weights, not the state of a run' in found.damaged[0]
+
+
+def test_a_file_that_is_written_again_is_never_taken_for_damaged(folder, monkeypatch):
+    # Killed after the rename, before the list has the new checksum.
+    module = 'freeanchor.engine.checkpoint_folder.sha256_of'
+
+    def killed(path: Path) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.write('epoch_3.pth', state(31, 3))
+    monkeypatch.undo()
+    found = folder.newest_intact()
+    assert (found.path.name, found.iter, found.damaged) == ('epoch_3.pth', 31, ())

@@ -1,6 +1,7 @@
 """When states are saved, which stay, and what happens when the disk is full."""
 
 import errno
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmengine.logging import HistoryBuffer
 from freeanchor.engine import CheckpointError, CheckpointHook, ConfigError, durable
 from freeanchor.engine.checkpoint_folder import CheckpointFolder
 from freeanchor.registry import HOOKS
+from tests.processes import run_on_processes
 
 from .lines import EPOCHS, ITERATIONS, runner_of
 
@@ -170,6 +172,51 @@ def test_a_best_one_that_could_not_be_saved_does_not_replace_the_one_before(
     assert best == ['best_score_epoch_3.pth']
 
 
+def test_epochs_are_not_counted_where_there_are_none(tmp_path):
+    runner = runner_of(tmp_path, train_cfg=dict(by_epoch=False, max_iters=3))
+    with pytest.raises(ConfigError, match='set by_epoch=False there'):
+        runner.train()
+
+
+def test_the_best_is_found_anew_where_its_file_is_gone(tmp_path):
+    options = saving(interval=1, save_best='score')
+    runner_of(tmp_path, hooks=[Scores(0.1, 0.4, 0.3, 0.5)], **options).train()
+    assert not (tmp_path / 'best_score_epoch_2.pth').exists()
+    path = str(tmp_path / 'epoch_3.pth')
+    again = runner_of(
+        tmp_path,
+        resume=True,
+        load_from=path,
+        hooks=[Scores(0.1, 0.4, 0.3, 0.2)],
+        **options,
+    )
+    again.train()
+    assert (tmp_path / 'best_score_epoch_3.pth').exists()
+    assert 'best_score_epoch_2.pth is gone' in log_of(again)
+
+
+def _scores_with_a_full_disk(rank: int, processes: int, folder: str) -> list[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FOLDER, fail_at({'best_score_epoch_2.pth', 'epoch_4.pth'}))
+        options = saving(interval=1, save_best='score')
+        scores = Scores(0.3, 0.5, 0.4, 0.1)
+        runner = runner_of(Path(folder), hooks=[scores], **options)
+        try:
+            runner.train()
+        except CheckpointError as error:
+            return [runner.iter, str(error)]
+    return [runner.iter, '']
+
+
+def test_processes_agree_on_what_was_not_saved(tmp_path):
+    job = functools.partial(_scores_with_a_full_disk, folder=str(tmp_path))
+    first, second = run_on_processes(job, 2)
+    assert first == second
+    assert 'last state could not be saved' in first[1]
+    best = [x for x in checkpoints(tmp_path) if x.startswith('best')]
+    assert best == ['best_score_epoch_3.pth']
+
+
 def test_a_loop_that_cannot_be_resumed_is_refused(tmp_path):
     loop = dict(type='mmengine.EpochBasedTrainLoop', max_epochs=1)
     with pytest.raises(ConfigError, match='a loop that cannot be resumed'):
@@ -206,6 +253,7 @@ def test_every_hook_that_remembers_has_a_state():
         'ClassCheckHook': 'looks once, when a run begins',
         'DetVisualizationHook': 'counts pictures of one validation',
         'ProgressLoggerHook': 'a progress bar',
+        'StopHook': 'a wish to stop, of this process',
         'SummaryHook': 'text for people',
         'WatchdogHook': 'the pace of this process',
     }

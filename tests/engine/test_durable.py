@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+import torch
 
 from freeanchor.engine.durable import (
     PARTIAL,
@@ -46,6 +47,33 @@ def test_a_failure_leaves_the_old_content_and_nothing_else(tmp_path):
         write_atomically(path, fail)
     assert path.read_bytes() == b'old'
     assert os.listdir(tmp_path) == ['a.bin']
+
+
+def test_torch_s_own_error_for_a_full_disk_is_the_disk_s(tmp_path, monkeypatch):
+    path = tmp_path / 'a.pth'
+
+    class Full:
+        def __init__(self, file) -> None:
+            self.file = file
+
+        def write(self, data) -> int:
+            raise OSError(28, 'No space left on device')
+
+        def __getattr__(self, name: str):
+            return getattr(self.file, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error) -> None:
+            self.file.close()
+
+    open_file = type(path).open
+    monkeypatch.setattr(type(path), 'open', lambda *args: Full(open_file(*args)))
+    with pytest.raises(OSError, match='No space left'):
+        write_atomically(path, lambda file: torch.save(torch.ones(1000), file))
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == []
 
 
 def test_killed_while_writing_the_old_content_is_there(tmp_path):

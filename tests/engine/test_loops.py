@@ -1,5 +1,6 @@
 """A run that was interrupted anywhere ends in every bit as one that was not."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ def train_interrupted(work_dir: Path, interruptions: list, **config: Any) -> Any
         )
         with pytest.raises(InterruptedRunError):
             runner.train()
+        # Its workers end with it, and not in the middle of another test.
+        del runner
+        gc.collect()
     runner = runner_of(work_dir, resume=True, **config)
     runner.train()
     return runner
@@ -146,6 +150,20 @@ def test_interrupted_in_an_iteration_based_run(tmp_path, sampler, workers):
     )
 
 
+def test_validation_workers_that_persist_draw_nothing_from_training(tmp_path):
+    validation = dict(
+        dataset=dict(type='NoisyPoints'),
+        batch_size=4,
+        num_workers=1,
+        persistent_workers=True,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+    )
+    assert_interruptions_do_not_matter(
+        tmp_path, [('after_train_iter', 12)], val_dataloader=validation, **ALWAYS
+    )
+
+
 def test_only_epochs_are_saved_unless_minutes_are_given(tmp_path):
     """At most an interval is done again, and ends the same."""
     assert_interruptions_do_not_matter(tmp_path, [('after_train_iter', 8)])
@@ -168,7 +186,12 @@ def test_going_to_the_position_loads_no_data(tmp_path):
         runner.train()
     stop = Interruption('after_train_iter', 8)
     runner = runner_of(
-        tmp_path / 'run', resume=True, taken=str(taken), hooks=[stop], **ALWAYS
+        tmp_path / 'run',
+        resume=True,
+        accept=True,
+        taken=str(taken),
+        hooks=[stop],
+        **ALWAYS,
     )
     with pytest.raises(InterruptedRunError):
         runner.train()
@@ -229,7 +252,9 @@ def test_another_batch_size_goes_on_at_the_same_sample(tmp_path):
         sampler=dict(type='DefaultSampler', shuffle=True),
         collate_fn=dict(type='default_collate'),
     )
-    resumed = runner_of(tmp_path, resume=True, train_dataloader=loader, **ALWAYS)
+    resumed = runner_of(
+        tmp_path, resume=True, accept=True, train_dataloader=loader, **ALWAYS
+    )
     resumed._train_loop = resumed.build_train_loop(resumed._train_loop)
     resumed.optim_wrapper = resumed.build_optim_wrapper(resumed.optim_wrapper)
     resumed.param_schedulers = resumed.build_param_scheduler(resumed.param_schedulers)

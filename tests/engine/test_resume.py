@@ -62,12 +62,22 @@ def test_where_all_are_damaged_the_run_does_not_start(tmp_path):
 def test_weights_of_another_model_are_refused_whole(tmp_path):
     """T12: no tensor is left as it was by chance."""
     runner_of(tmp_path).train()
+    wide = dict(type='WideLine')
+    runner = runner_of(tmp_path, resume=True, accept=True, model=wide)
     with pytest.raises(ConfigError) as error:
-        runner_of(tmp_path, resume=True, model=dict(type='WideLine')).train()
+        runner.train()
     text = str(error.value)
     assert 'has no second.weight, second.bias' in text
     assert 'linear.weight (1, 3) instead of (2, 3)' in text
     assert 'load_from' in text
+
+
+def test_weights_are_no_run_to_resume(tmp_path):
+    weights = tmp_path / 'weights.pth'
+    torch.save(NoisyLine().state_dict(), weights)
+    runner = runner_of(tmp_path / 'run', resume=True, load_from=str(weights))
+    with pytest.raises(CheckpointError, match='holds weights, not the state of a run'):
+        runner.train()
 
 
 def test_going_back_moves_later_checkpoints_aside(tmp_path):
