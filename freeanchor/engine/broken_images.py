@@ -65,26 +65,35 @@ class BrokenImagesHook(Hook):
 
     def settled(self, runner: Runner, after: str) -> None:
         """Put together what all processes saw; each of them has to call it."""
+        if after != 'iteration' or self._is_there_news():
+            self._share(runner)
+        self._judge(runner)
         if after != 'iteration':
-            self._share(runner)
             self._tell(runner)
-        elif self._agreement is not None and self._agreement.any(bool(self._news)):
-            self._share(runner)
 
     def after_train(self, runner: Runner) -> None:
         self._tell(runner)
 
+    def saving(self, runner: Runner) -> None:
+        """The first process saves what all have seen."""
+        self._share(runner)
+        total = sum(dist.all_gather_object(self.num_thin_boxes))
+        self.num_thin_boxes = 0 if dist.get_rank() else total
+
     def state_dict(self) -> dict[str, Any]:
-        broken = {**self.broken, **self._news}
-        return dict(broken=broken, num_thin_boxes=self.num_thin_boxes)
+        return dict(broken=dict(self.broken), num_thin_boxes=self.num_thin_boxes)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.broken = dict(state['broken'])
         # All processes load what the first one saved.
         self.num_thin_boxes = 0 if dist.get_rank() else state['num_thin_boxes']
 
+    def _is_there_news(self) -> bool:
+        assert self._agreement is not None, 'before_train makes it'
+        return self._agreement.any(bool(self._news))
+
     def _share(self, runner: Runner) -> None:
-        """Log what is news to any process; stop where it is too much."""
+        """Log what any process has news of."""
         seen = dist.all_gather_object(self._news)
         news = {path: reason for x in seen for path, reason in x.items()}
         self._news = {}
@@ -94,7 +103,6 @@ class BrokenImagesHook(Hook):
                 'its place'
             )
         self.broken |= news
-        self._judge(runner)
 
     def _tell(self, runner: Runner) -> None:
         if runner.iter == self._told_at:  # the end of an epoch, then a validation
