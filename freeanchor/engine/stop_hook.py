@@ -11,6 +11,7 @@ from . import exit_codes
 from .agreement import Agreement
 from .random_state import random_state, set_random_state
 from .signals import STOP, ShieldedWorker, StopRun
+from .worker_faults import report_deaths_to_loader
 
 
 @HOOKS.register_module()
@@ -39,6 +40,7 @@ class StopHook(Hook):
             loader: Any = getattr(loop, 'dataloader', None)
             if getattr(loader, 'num_workers', 0):
                 loader.worker_init_fn = ShieldedWorker(loader.worker_init_fn)
+                report_deaths_to_loader()
 
     def before_train(self, runner: Runner) -> None:
         self._installed = STOP.install()
@@ -93,6 +95,7 @@ class StopHook(Hook):
         self._agreement.any_now(True)
         STOP.saved()
         exit_codes.record(exit_codes.STOPPED)
+        runner.visualizer.close()  # writes what it has not yet
         why = STOP.requested or 'a signal to another process'
         where = f'saved in {path}' if path else 'could not be saved'
         raise StopRun(

@@ -3,9 +3,16 @@
 import os
 import re
 import shutil
+import signal
+import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from torch.utils.data._utils import signal_handling
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 _DEATH = re.compile(
     r'DataLoader worker \(pid(?:\(s\))? (?P<pids>[\d, ]+)\) '
@@ -23,6 +30,38 @@ class WorkerDiedError(RuntimeError):
     """
 
     exit_code = 1
+
+
+def report_deaths_to_loader() -> None:
+    """Let the death of a worker be an error where a batch is waited for only.
+
+    torch raises it from a signal handler, which may be amid a step, or while the
+    state is saved because of it. Where nothing is raised, the loader sees the death
+    itself: at once where it waits for that worker's batch, else within 5 s.
+    """
+    if not hasattr(signal, 'SIGCHLD'):  # Windows; torch does nothing there either
+        return
+    if threading.current_thread() is not threading.main_thread():
+        return
+    signal_handling._set_SIGCHLD_handler()
+    handler = signal.getsignal(signal.SIGCHLD)
+    if callable(handler) and not isinstance(handler, _OnlyInLoader):
+        signal.signal(signal.SIGCHLD, _OnlyInLoader(handler))
+
+
+class _OnlyInLoader:
+    """A signal handler that calls another one while a loader is asked for a batch."""
+
+    def __init__(self, handler: Callable[[int, FrameType | None], Any]) -> None:
+        self.handler = handler
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        inner = frame
+        while inner is not None:
+            if inner.f_code is _BaseDataLoaderIter.__next__.__code__:
+                self.handler(number, frame)
+                return
+            inner = inner.f_back
 
 
 def explain_worker_death(error: BaseException) -> WorkerDiedError | None:
@@ -54,7 +93,8 @@ def _is_lost_batch(error: BaseException) -> bool:
     """Whether a tensor could not be fetched from the worker that had sent it."""
     if not isinstance(error, ConnectionError | EOFError | FileNotFoundError):
         return False
-    frames = [str(x.filename) for x in traceback.extract_tb(error.__traceback__)]
+    walk = traceback.walk_tb(error.__traceback__)
+    frames = [frame.f_code.co_filename for frame, _ in walk]
     # A thread that pins memory hands the traceback on as text.
     return any(_RECEIVER in x.replace(os.sep, '/') for x in [*frames, str(error)])
 

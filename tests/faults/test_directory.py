@@ -7,10 +7,11 @@ from .runs import kill, run, start, toy_config, wait_for
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the checkpoints of a folder, by name."""
+    """SHA-256 of all files of a folder, logs too, by name."""
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.glob('*.pth')
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob('*')
+        if path.is_file() and path.name != 'run.lock'
     }
 
 
@@ -19,8 +20,9 @@ def test_a_second_job_is_refused_and_a_dead_one_is_taken_over(tmp_path):
     # Long enough to outlive the job that is refused; the rest of it is cut off.
     config = toy_config(tmp_path, train_cfg=dict(max_epochs=1000, val_interval=1000))
     work = tmp_path / 'work'
-    first = start(config)
+    first = start(config, '--resume')
     wait_for((work / 'epoch_1.pth').exists)
+    assert f'Nothing to resume in {work}' in first.output.read_text()
     code, text = run(config, '--resume')
     assert code == 2
     assert f'is in use by process {first.pid} on ' in text
@@ -37,3 +39,10 @@ def test_a_second_job_is_refused_and_a_dead_one_is_taken_over(tmp_path):
     assert f'of process {first.pid}' in text  # taken over, and given back
     assert not (work / 'run.lock').exists()
     assert hashes(work) == before
+
+    code, text = run(config, '--fresh', '--cfg-options', 'train_cfg.max_epochs=1')
+    assert code == 0, text[-3000:]
+    (aside,) = (x for x in work.iterdir() if (x / 'epoch_1.pth').exists())
+    moved = {x.name for x in aside.glob('*.pth')}
+    assert moved == {name for name in before if name.endswith('.pth')}
+    assert all(hashes(aside)[name] == before[name] for name in moved)
