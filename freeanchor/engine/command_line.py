@@ -3,17 +3,20 @@
 import os
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import is_distributed
 
 from freeanchor.registry import RUNNERS
 
 from . import exit_codes
 from .agreement import lost_process
+from .distributed import end_if_distributed
 from .naming import ConfigError
 from .signals import StopRun
 
@@ -31,13 +34,15 @@ def run_tool(job: Callable[[], Any]) -> int:
         run was stopped on request, 2 where the config, the command line or a
         missing file is at fault, what an exception class has as ``exit_code``
         (3 for data, 4 for numbers that are not finite). An error that nobody
-        foresaw is raised, which makes it 1.
+        foresaw is raised, which makes it 1. One of several processes does not
+        return: it ends with the code, and prints such an error before.
     """
     silence_known_warnings()
     code = exit_codes.final_code()
     if code is None:
         code = _run(job)
     exit_codes.record(code)
+    end_if_distributed(code)
     return code
 
 
@@ -56,6 +61,9 @@ def _run(job: Callable[[], Any]) -> int:
             exit_codes.record(exit_codes.BUG)
             if any(x in str(error) for x in _PEER_LOST):
                 print(f'error: {lost_process()}', file=sys.stderr)
+                return exit_codes.BUG
+            if is_distributed():
+                traceback.print_exc()
                 return exit_codes.BUG
             raise
         if _is_one_of_many():

@@ -1,8 +1,11 @@
 """Several processes: what MMEngine leaves out where there is no GPU."""
 
+import logging
+import multiprocessing
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -74,6 +77,22 @@ def meeting_place() -> dict[str, Any]:
     store, rank, world_size = next(distributed.rendezvous('env://'))
     store = distributed.PrefixStore(f'start_{start}', store)
     return dict(store=store, rank=rank, world_size=world_size)
+
+
+def end_if_distributed(code: int) -> None:
+    """End with ``code``, at once, if this is one of several connected processes.
+
+    Python must not clear its modules then: a thread of gloo that gives back a
+    tensor meanwhile aborts the process, which looks as if it had failed.
+    """
+    if not is_distributed():
+        return
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def model_wrapper(wrapper: dict | None, find_unused: bool = False) -> dict:
