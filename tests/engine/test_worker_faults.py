@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from freeanchor.engine.worker_faults import (
     WorkerDiedError,
+    _OnlyInLoader,
     _control_groups,
     explain_worker_death,
 )
@@ -94,3 +95,22 @@ def test_the_limit_of_the_group_of_processes_is_told(
     )
     (line,) = _control_groups(tmp_path)
     assert line == ("this job's limit: 512 of 1024 MiB used, 3 processes killed so far")
+
+
+def test_torch_may_raise_only_where_a_batch_is_taken():
+    """Elsewhere a signal would end a step, or a save, in its middle."""
+    calls = []
+    handler = _OnlyInLoader(lambda number, frame: calls.append(number))
+    handler(17, sys._getframe())
+    assert calls == []
+
+    class Numbers(Dataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            handler(17, sys._getframe())
+            return index
+
+    next(iter(DataLoader(Numbers())))
+    assert calls == [17]
