@@ -171,9 +171,10 @@ def check_objects(samples: Sequence[BaseDataElement], num_classes: int) -> None:
             if rows.any():
                 row = int(rows.nonzero()[0])
                 raise ValueError(
-                    f'{_name(sample)}: object {row}, box {boxes[row].tolist()} (xyxy, '
-                    f'pixels of the resized image), {fault}; correct or remove this '
-                    'annotation, or drop such boxes in the pipeline'
+                    f'{_name(sample)}: object {row}{_annotation(sample, row)}, box '
+                    f'{boxes[row].tolist()} (xyxy, pixels of the resized image), '
+                    f'{fault}; correct or remove this annotation, or drop such boxes '
+                    'in the pipeline'
                 )
         wrong = (labels < 0) | (labels >= num_classes)
         if wrong.any():
@@ -182,6 +183,11 @@ def check_objects(samples: Sequence[BaseDataElement], num_classes: int) -> None:
                 f'num_classes={num_classes}, labels 0 to {num_classes - 1}; make '
                 'model.bbox_head.num_classes the number of classes of the data set'
             )
+
+
+def _annotation(sample: BaseDataElement, row: int) -> str:
+    ids = sample.gt_instances.get('ann_ids')
+    return '' if ids is None else f' (annotation {int(ids[row])})'
 
 
 def _name(sample: BaseDataElement) -> str:

@@ -71,5 +71,6 @@ def test_the_run_stops_where_nothing_may_be_left_out(tmp_path: Path) -> None:
     assert 'rank 0: ' in line
     assert 'positive_bag_loss nan' in line
     assert path in line
+    assert re.search(r'annotations \d+', line)
     assert 'tools/analysis/replay_batch.py' in line
     check_weights(tmp_path)
