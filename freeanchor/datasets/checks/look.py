@@ -46,23 +46,19 @@ def look_at(path: str, max_pixels: int, decode: bool) -> Look:
         decode: Whether to read all of it.
     """
     try:
-        start, end = _ends(path, whole=decode)
+        start, end, header = _opened(path, whole=decode)
     except FileNotFoundError:
         return Look((('missing_image', 'there is no such file'),))
     except OSError as error:
         reason = error.strerror or str(error)
         return Look((('unreadable_image', f'it cannot be read ({reason})'),))
-    try:
-        header = read_header(start)
-        if len(start) < len(end):
-            start = end
     except HeaderError as error:
         return Look((('undecodable_image', str(error)),))
     if header.pixels > max_pixels:
         size = f'{header.width} x {header.height} pixels'
         return Look((('too_large', f'it says it is {size}'),), header)
     problems = list(_of_header(path, header, start, end))
-    if decode and not problems and claims_too_much(start, header):
+    if start is end and not problems and claims_too_much(start, header):
         problems.append(('cut_image', 'a part of it says it is longer than the file'))
     if decode and not problems:
         problems += _of_pixels(start)
@@ -70,6 +66,21 @@ def look_at(path: str, max_pixels: int, decode: bool) -> Look:
     size = '' if decode else f'{os.path.getsize(path)} '
     mark = size + hashlib.blake2b(content, digest_size=16).hexdigest()
     return Look(tuple(problems), header, mark)
+
+
+def _opened(path: str, whole: bool) -> tuple[bytes, bytes, ImageHeader]:
+    """The first and the last bytes of a file and its header; all where it needs it."""
+    start, end = _ends(path, whole)
+    try:
+        header = read_header(start)
+        if start is end or header.data + 8 <= len(start):
+            return start, end, header
+    except HeaderError:
+        if start is end:
+            raise
+    # The directory of a TIFF may be at its end, and notes may be long.
+    content = Path(path).read_bytes()
+    return content, content, read_header(content)
 
 
 def _ends(path: str, whole: bool) -> tuple[bytes, bytes]:

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from .look import Look, look_at
 
+Looking = Callable[[Sequence[str], int], dict[int, Look]]
 _TOGETHER = 32  # files that a process is given at once
 _MOST = 20_000  # files of a sample
 
@@ -49,30 +50,56 @@ def look_at_all(
         max_pixels: The most an image may have.
         workers: Processes; by default one for each core.
     """
-    chunks = [
+    left = [
         list(range(i, min(i + _TOGETHER, len(paths))))
         for i in range(0, len(paths), _TOGETHER)
     ]
+    workers = workers or _cores()
     seen: dict[int, Look] = {}
-    crashed = _look_at_chunks(paths, chunks, max_pixels, workers, seen)
-    # One by one, to tell which file it was.
-    for i in (i for chunk in crashed for i in chunk):
+    while left := _look_at_chunks(paths, left, max_pixels, workers, seen):
+        # Chunks are begun in their order: it was probably one of the first. If it
+        # was not, it is the next time.
+        suspects, left = left[:workers], left[workers:]
+        for chunk in suspects:
+            _look_at_suspect(paths, chunk, max_pixels, seen)
+    return seen
+
+
+def looking_once(look: Looking) -> Looking:
+    """``look``, but the same files, as of two sets, are looked at only once."""
+    known: dict[tuple, dict[int, Look]] = {}
+
+    def once(paths: Sequence[str], max_pixels: int) -> dict[int, Look]:
+        key = (max_pixels, *paths)
+        if key not in known:
+            known[key] = look(paths, max_pixels)
+        return known[key]
+
+    return once
+
+
+def _look_at_suspect(
+    paths: Sequence[str], chunk: list[int], max_pixels: int, seen: dict[int, Look]
+) -> None:
+    """Looks at a chunk alone, and file by file if that crashes."""
+    if not _look_at_chunks(paths, [chunk], max_pixels, 1, seen):
+        return
+    for i in chunk:
         if _look_at_chunks(paths, [[i]], max_pixels, 1, seen):
             seen[i] = Look((('crashing_image', 'it crashes the decoder'),))
-    return seen
 
 
 def _look_at_chunks(
     paths: Sequence[str],
     chunks: list[list[int]],
     max_pixels: int,
-    workers: int | None,
+    workers: int,
     seen: dict[int, Look],
 ) -> list[list[int]]:
     """Fills ``seen``; the chunks that a crash left over."""
     left = []
     with ProcessPoolExecutor(
-        workers or _cores(), mp_context=_context(), initializer=_start
+        workers, mp_context=_context(), initializer=_start
     ) as pool:
         jobs = list(_submitted(pool, paths, chunks, max_pixels))
         for chunk, job in zip(chunks, jobs):
