@@ -12,11 +12,11 @@ from typing import Any
 from mmengine.logging import print_log
 
 from .checks.boxes import check_boxes
-from .checks.classes import check_classes, check_same_classes
+from .checks.classes import check_classes, check_same_classes, classes_of
 from .checks.entries import check_entries
 from .checks.findings import Finding, Report, SetSummary
-from .checks.images import Looking, check_images, check_splits
-from .checks.looking import look_at_all, look_at_sample
+from .checks.images import check_images, check_splits
+from .checks.looking import Looking, look_at_all, look_at_sample, looking_once
 from .checks.source import Source, sources_of
 from .checks.table import as_table, first_error, one_line
 from .coco_file import keep_parsed, no_collection, parse_coco
@@ -46,22 +46,22 @@ def check_sources(
     look: Looking = partial(look_at_all, workers=workers)
     if level == 'fast':
         look = partial(look_at_sample, seconds=SECONDS / max(1, len(sources)))
-    names: dict[str, dict[str, str]] = {}
-    classes: dict[str, tuple[str, ...]] = {}
+    look = looking_once(look)
+    names: dict[Source, dict[str, str]] = {}
+    classes: dict[Source, tuple[str, ...]] = {}
+    parsed = _parsed(sources, report)
     for source in sources:
-        try:
-            data = parse_coco(source.ann_file)
-        except (DataError, FileNotFoundError) as error:
-            code = 'damaged_file' if isinstance(error, DataError) else 'missing_file'
-            report.add(Finding(code, source.ann_file, str(error), 'see before'))
-            continue
-        with no_collection():
-            names[source.ann_file] = _check(data, source, look, report)
-        classes[source.ann_file] = tuple(report.sets[-1].objects)
-        if keep:
-            keep_parsed(source.ann_file, data)
-    check_same_classes(classes, list(sources), report)
-    check_splits(names, list(sources), report)
+        if source.ann_file in parsed:
+            own = Report()
+            with no_collection():
+                names[source] = _check(parsed[source.ann_file], source, look, own)
+            classes[source] = own.sets[-1].classes
+            report.add_new(own)
+    if keep:
+        for path, data in parsed.items():
+            keep_parsed(path, data)
+    check_same_classes(classes, report)
+    check_splits(names, report)
     return report
 
 
@@ -84,7 +84,9 @@ def check_before_training(cfg: Any, level: str) -> None:
     sources = [
         Source(**{**vars(x), 'num_classes': None})
         for x in sources_of(cfg)
-        if x.name != 'test' and os.path.isfile(x.ann_file) and os.path.isdir(x.folder)
+        if x.name != 'test'
+        and os.path.isfile(x.ann_file)
+        and os.path.isdir(x.folder or '.')
     ]
     report = check_sources(sources, level, keep=True)
     if report.errors:
@@ -97,6 +99,18 @@ def check_before_training(cfg: Any, level: str) -> None:
         )
 
 
+def _parsed(sources: Sequence[Source], report: Report) -> dict[str, dict[str, Any]]:
+    """The content of each file that can be parsed."""
+    parsed = {}
+    for path in dict.fromkeys(x.ann_file for x in sources):
+        try:
+            parsed[path] = parse_coco(path)
+        except (DataError, FileNotFoundError) as error:
+            code = 'damaged_file' if isinstance(error, DataError) else 'missing_file'
+            report.add(Finding(code, path, str(error), 'see before'))
+    return parsed
+
+
 def _check(
     data: dict[str, Any], source: Source, look: Looking, report: Report
 ) -> dict[str, str]:
@@ -105,6 +119,7 @@ def _check(
     report.sets.append(summary)
     file = check_entries(data, source, report)
     summary.images = len(file.images)
+    summary.classes = classes_of(file, source)
     if not file.images:
         return {}
     check_boxes(file, source, report, summary)

@@ -138,4 +138,6 @@ def test_sets_within_others_are_found(tmp_path):
         val_dataloader=dict(dataset={**parts[1], 'test_mode': True}),
     )
     found = check.sources_of(cfg)
-    assert [Path(x.ann_file).parent.name for x in found] == ['a', 'b']
+    assert [(x.name, Path(x.ann_file).parent.name) for x in found] == [
+        *(('train', 'a'), ('train', 'b'), ('val', 'b'))
+    ]

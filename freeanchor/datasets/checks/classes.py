@@ -42,24 +42,30 @@ def check_classes(
         add('num_classes', text, mend)
 
 
-def check_same_classes(
-    names: dict[str, tuple[str, ...]], sources: list[Source], report: Report
-) -> None:
+def classes_of(file: CocoFile, source: Source) -> tuple[str, ...]:
+    """Names in the order of their labels; none where they are no list of names."""
+    if source.classes is None:
+        return tuple(file.categories.values())
+    return () if isinstance(source.classes, str) else source.classes
+
+
+def check_same_classes(classes: dict[Source, tuple[str, ...]], report: Report) -> None:
     """Note where two sets of a config mean different classes by a label.
 
     Args:
-        names: Classes in use, by annotation file.
-        sources: The sets; the first is what the others are compared with.
+        classes: In the order of their labels, by set; the first is what the others
+            are compared with, unless it has none.
         report: Gets the findings.
     """
-    read = [x for x in sources if x.ann_file in names]
-    for source in read[1:]:
-        if names[source.ann_file] != names[read[0].ann_file]:
+    named = [source for source in classes if classes[source]]
+    for source in named[1:]:
+        if classes[source] != classes[named[0]]:
+            first = f'{named[0].name} ({named[0].ann_file})'
             report.add(
                 Finding(
                     'different_classes',
                     source.ann_file,
-                    f'classes or their order differ from those of {read[0].ann_file}',
+                    f'classes of {source.name} or their order differ from {first}',
                     'name the same in metainfo.classes of both',
                 )
             )

@@ -69,6 +69,7 @@ class SetSummary:
 
     name: str
     file: str
+    classes: tuple[str, ...] = ()  # in the order of their labels
     images: int = 0
     boxes: int = 0  # sound ones of the classes
     files_seen: int = 0  # images whose file was looked at
@@ -98,6 +99,20 @@ class Report:
             if self._kept[key] < EXAMPLES:
                 self._kept[key] += 1
                 self.findings.append(finding)
+
+    def add_new(self, other: 'Report') -> None:
+        """Note the sets of another report, and of its findings those that are new.
+
+        A file that two sets read has most of its faults in both.
+        """
+        self.sets += other.sets
+        known, noted = set(self.findings), set(self.counts)
+        for count, first in other.kinds():
+            key = (first.file, first.code)
+            found = [
+                x for x in other.findings if (x.file, x.code) == key and x not in known
+            ]
+            self.add_all(len(found) if key in noted else count, found)
 
     @property
     def errors(self) -> int:

@@ -2,14 +2,15 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from .findings import Finding, Report, SetSummary
 from .look import Look
+from .looking import Looking
 from .source import Source
 
-Looking = Callable[[Sequence[str], int], dict[int, Look]]
+_ROUNDED = 0.01  # by which the ratios of a resized image may differ
 _REPLACE = 'bring the file back whole, or remove the image (--fix does)'
 _MENDS = dict(
     missing_image='compare data_prefix.img_path and file_name with the folder',
@@ -62,33 +63,44 @@ def check_images(
     return names
 
 
-def check_splits(
-    names: dict[str, dict[str, str]], sources: list[Source], report: Report
-) -> None:
+def check_splits(names: dict[Source, dict[str, str]], report: Report) -> None:
     """Note images that training and validation share: then AP says too much.
 
     Args:
-        names: Of each annotation file what :func:`check_images` gave.
-        sources: The sets; the first is what the others are compared with.
+        names: Of each set what :func:`check_images` gave. Each is compared with
+            the first, and with those of training, before it.
         report: Gets the findings.
     """
-    read = [x for x in sources if x.ann_file in names]
-    for source in read[1:]:
-        first, own = names[read[0].ann_file], names[source.ann_file]
-        shared = [mark for mark in own if mark in first]
-        report.add_all(
-            len(shared),
-            (
-                Finding(
-                    'shared_image',
-                    source.ann_file,
-                    f'{read[0].ann_file} has this image too, as {first[mark]}',
-                    'remove it from one of the two',
-                    image=own[mark],
-                )
-                for mark in shared
-            ),
-        )
+    sources = list(names)
+    for place, source in enumerate(sources):
+        earlier = [x for x in sources[:place] if x.name == 'train' or x is sources[0]]
+        twins = [x for x in earlier if _files_of(x) == _files_of(source)]
+        twin = next((x for x in twins if x.name != source.name), None)
+        if twin is not None:
+            text = f'{source.name} has the images of {twin.name}: the same file'
+            mend = f'take images for {source.name} that {twin.name} does not have'
+            report.add(Finding('shared_image', source.ann_file, text, mend))
+            continue
+        known = {
+            mark: f'{other.ann_file} has this image too, as {name}'
+            for other in earlier
+            if other not in twins
+            for mark, name in names[other].items()
+        }
+        shared = [
+            Finding(
+                *('shared_image', source.ann_file, known[mark]),
+                'remove it from one of the two',
+                image=name,
+            )
+            for mark, name in names[source].items()
+            if mark in known
+        ]
+        report.add_all(len(shared), shared)
+
+
+def _files_of(source: Source) -> tuple[str, str]:
+    return source.ann_file, source.folder
 
 
 def _faults(
@@ -123,14 +135,36 @@ def size_faults(image: dict[str, Any], found: Look) -> Iterator[tuple[str, str, 
     elif size == header.upright[::-1]:
         text = f'it is {shown} but {annotated}, the other way round'
         yield 'swapped_size', text, 'exchange width and height'
-    elif size[0] * header.upright[1] == size[1] * header.upright[0]:
-        text = (
-            f'it is {shown} but {annotated}, {size[0] / header.upright[0]:g} times it'
+    elif scale_of(image, header.upright) is not None:
+        times = size[0] / header.upright[0]
+        text = f'it is {shown} but {annotated}, {times:.4g} times it'
+        mend = (
+            'bring back the image that was annotated, or scale its boxes (--fix does)'
         )
-        yield 'scaled_size', text, 'bring back the image that was annotated'
+        yield 'scaled_size', text, mend
     else:
         text = f'it is {shown} but {annotated}'
         yield 'wrong_size', text, 'correct width and height, or bring the image back'
+
+
+def scale_of(
+    image: dict[str, Any], size: tuple[int, int]
+) -> tuple[float, float] | None:
+    """How much wider and higher a file is than annotated, if it was resized.
+
+    Args:
+        image: Its entry, with a width and a height.
+        size: Width and height of the file, in pixels.
+
+    Returns:
+        The two ratios where they are equal but for rounding; None where they are
+        not, or where the sizes differ by no more than a pixel.
+    """
+    annotated = (image['width'], image['height'])
+    if max(abs(a - b) for a, b in zip(size, annotated)) <= 1:
+        return None
+    ratios = (size[0] / annotated[0], size[1] / annotated[1])
+    return ratios if abs(ratios[0] - ratios[1]) <= _ROUNDED * ratios[1] else None
 
 
 def _note_double_entries(

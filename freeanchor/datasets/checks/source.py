@@ -42,9 +42,10 @@ class Source:
 
 
 def sources_of(cfg: Any) -> list[Source]:
-    """The annotation files of a config, each once, those of training first.
+    """The annotation files of a config, those of training first.
 
-    Data sets of other kinds than ours have no part in it.
+    A file is there once for each order of classes, and once more where training
+    and validation both read it. Data sets of other kinds than ours have no part in it.
 
     Args:
         cfg: The whole config, as MMEngine reads it.
@@ -53,13 +54,14 @@ def sources_of(cfg: Any) -> list[Source]:
         ValueError: Arguments of a data set are wrong.
     """
     head = (cfg.get('model') or {}).get('bbox_head') or {}
-    found: dict[tuple[str, str], Source] = {}
+    found: dict[tuple, Source] = {}
     for key in _LOADERS:
         loader = cfg.get(key)
         for node in _plain((loader or {}).get('dataset')):
             source = _source(key.split('_')[0], node, head.get('num_classes'))
             if source is not None:
-                found.setdefault((source.ann_file, source.folder), source)
+                files = (source.ann_file, source.folder, source.classes)
+                found.setdefault((*files, source.name == 'train'), source)
     return list(found.values())
 
 
