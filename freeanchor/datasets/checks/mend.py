@@ -1,17 +1,15 @@
 """Make a copy of an annotation file without its faults, and a list of changes."""
 
-import os
 from collections import defaultdict
 from functools import partial
 from typing import Any
 
-from ..coco_entries import id_faults, image_faults
-from .findings import WARNINGS
-from .images import Looking, size_faults
+from ..coco_entries import id_faults
+from .changes import note, rename
 from .lenient import read_lenient
-from .look import Look
-from .looking import look_at_all, look_at_sample
+from .looking import Looking, look_at_all, look_at_sample
 from .mend_boxes import mend_annotations
+from .mend_images import mend_images
 from .source import Source
 
 _SECONDS = 60  # for a sample of the files
@@ -40,28 +38,56 @@ def mended(
     data, encoding = read_lenient(source.ann_file)
     changes: list[dict[str, Any]] = []
     if encoding != 'utf-8':
-        _note(changes, 'encoding changed', encoding, 'annotation files are UTF-8')
-    for key in ('images', 'categories'):
-        data[key] = _without_wrong_ids(key, data[key], changes)
+        note(changes, 'encoding changed', encoding, 'annotation files are UTF-8')
     data['annotations'] = _numbered(data['annotations'], changes)
+    for key, field in (('images', 'image_id'), ('categories', 'category_id')):
+        _drop_wrong_ids(data, key, field, changes)
     _join_categories(data, changes)
     look: Looking = partial(look_at_all, workers=workers)
     if level == 'fast':
         look = partial(look_at_sample, seconds=_SECONDS)
-    _mend_images(data, source, look, changes)
-    mend_annotations(data, changes)
+    scales = mend_images(data, source, look, changes)
+    mend_annotations(data, scales, changes)
     return data, changes
 
 
-def _note(changes: list, change: str, entry: Any, why: str) -> None:
-    changes.append(dict(change=change, entry=entry, why=why))
+def _drop_wrong_ids(data: dict, key: str, field: str, changes: list) -> None:
+    """Drop entries without an id, copies, and all that share an id but are no copies.
+
+    Which of those the annotations with that id mean nobody knows: they go too.
+    """
+    wrong = dict(id_faults(data[key]))
+    entries: dict[Any, list[dict]] = defaultdict(list)
+    for i, entry in enumerate(data[key]):
+        if i in wrong and wrong[i].code != 'duplicate_id':
+            note(changes, f'dropped from {key}', entry, wrong[i].text.strip())
+        else:
+            entries[entry['id']].append(entry)
+    data[key], torn = [], set()
+    for value, (first, *others) in entries.items():
+        if all(_same(first, x) for x in others):
+            data[key].append(first)
+            for entry in others:
+                note(changes, f'dropped from {key}', entry, 'it is there twice')
+            continue
+        torn.add(value)
+        for entry in (first, *others):
+            note(changes, f'dropped from {key}', entry, 'another entry has its id')
+    kept = []
+    for annotation in data['annotations']:
+        value = annotation.get(field)
+        if isinstance(value, int | str) and value in torn:
+            why = f"two entries of '{key}' have its {field}"
+            note(changes, 'dropped from annotations', annotation, why)
+        else:
+            kept.append(annotation)
+    data['annotations'] = kept
 
 
-def _without_wrong_ids(key: str, entries: list, changes: list) -> list[dict]:
-    wrong = dict(id_faults(entries))
-    for position, fault in wrong.items():
-        _note(changes, f'dropped from {key}', entries[position], fault.text.strip(': '))
-    return [x for i, x in enumerate(entries) if i not in wrong]
+def _same(first: dict, second: dict) -> bool:
+    """Whether two entries mean one image, or one category."""
+    keys = ('file_name', 'width', 'height', 'name')
+    return all(first.get(key) == second.get(key) for key in keys)
 
 
 def _numbered(annotations: list, changes: list) -> list[dict]:
@@ -75,10 +101,10 @@ def _numbered(annotations: list, changes: list) -> list[dict]:
             kept.append(annotation)
         elif isinstance(annotation, dict):
             kept.append({**annotation, 'id': free})
-            _note(changes, f'annotation got the id {free}', annotation, wrong[i].text)
+            note(changes, f'annotation got the id {free}', annotation, wrong[i].text)
             free += 1
         else:
-            _note(changes, 'dropped from annotations', annotation, 'no object')
+            note(changes, 'dropped from annotations', annotation, 'no object')
     return kept
 
 
@@ -90,84 +116,12 @@ def _join_categories(data: dict, changes: list) -> None:
     for category in data['categories']:
         name = category.get('name')
         if not isinstance(name, str):
-            _note(changes, 'dropped from categories', category, 'it has no name')
+            note(changes, 'dropped from categories', category, 'it has no name')
         elif name in first:
             new_id[category['id']] = first[name]
-            _note(changes, 'category joined', category, f'{first[name]!r} has its name')
+            note(changes, 'category joined', category, f'{first[name]!r} has its name')
         else:
             first[name] = category['id']
             kept.append(category)
     data['categories'] = kept
-    _renamed(data['annotations'], 'category_id', new_id)
-
-
-def _renamed(annotations: list[dict], key: str, new_id: dict) -> None:
-    for i, annotation in enumerate(annotations):
-        value = annotation.get(key)
-        if isinstance(value, int | str) and value in new_id:
-            annotations[i] = {**annotation, key: new_id[value]}
-
-
-def _mend_images(data: dict, source: Source, look: Looking, changes: list) -> None:
-    named = []
-    for image in data['images']:
-        faults = list(image_faults(image, source.allow_outside))
-        reasons = [x.text for x in faults if x.code != 'no_size']
-        if reasons:
-            _note(changes, 'dropped from images', image, reasons[0])
-        else:
-            named.append(image)
-    boxes = defaultdict(list)
-    for annotation in data['annotations']:
-        if isinstance(annotation.get('image_id'), int | str):
-            boxes[annotation['image_id']].append(annotation.get('bbox'))
-    paths = [os.path.join(source.folder, x['file_name']) for x in named]
-    seen = look(paths, source.max_pixels)
-    kept: dict[str, dict] = {}
-    new_id = {}
-    for i, image in enumerate(named):
-        found = _mend_image(image, seen.get(i), boxes[image['id']], changes)
-        if found is None:
-            continue
-        first = kept.setdefault(os.path.normpath(found['file_name']), found)
-        if first is not found:
-            new_id[found['id']] = first['id']
-            _note(changes, 'image joined', image, f'image {first["id"]!r} has its file')
-    data['images'] = list(kept.values())
-    _renamed(data['annotations'], 'image_id', new_id)
-
-
-def _mend_image(
-    image: dict, found: Look | None, boxes: list, changes: list
-) -> dict | None:
-    """The image with the size of its file, or None where it is of no use."""
-    sizeless = bool(list(image_faults(image, allow_outside=True)))
-    if found is None:  # not looked at
-        if sizeless:
-            _note(changes, 'dropped from images', image, 'it has no size')
-        return None if sizeless else image
-    problems = [text for code, text in found.problems if code not in WARNINGS]
-    if problems or found.header is None:
-        _note(changes, 'dropped from images', image, (problems or ['no header'])[0])
-        return None
-    wrong = sizeless or any(
-        code not in WARNINGS for code, _, _ in size_faults(image, found)
-    )
-    if not wrong:
-        return image
-    width, height = found.header.upright
-    if all(_fits(box, width, height) for box in boxes):
-        _note(changes, f'size set to {width} x {height}', image, 'that of the file')
-        return {**image, 'width': width, 'height': height}
-    _note(
-        changes, 'dropped from images', image, 'boxes do not fit the size of its file'
-    )
-    return None
-
-
-def _fits(box: Any, width: int, height: int) -> bool:
-    try:
-        x, y, w, h = box
-        return bool(x > -1 and y > -1 and x + w < width + 1 and y + h < height + 1)
-    except (TypeError, ValueError):  # it is dropped later
-        return True
+    rename(data['annotations'], 'category_id', new_id)

@@ -1,5 +1,6 @@
 """Mend annotations: the box, its area and flags; drop those of no use."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -7,16 +8,25 @@ import numpy as np
 from ..coco_entries import annotation_faults
 from ..coco_file import CocoFile
 from .boxes import columns, habit_of, repeated, useless
+from .changes import note
 from .entries import shift_of
 
+_FAR = 1e300  # pixels; numbers from files can be so large that twice is infinite
+_OUTLINES = ('segmentation', 'keypoints')
 _DROPPED = ('unknown_image', 'unknown_category', 'malformed_box')
 
 
-def mend_annotations(data: dict[str, Any], changes: list[dict[str, Any]]) -> None:
+def mend_annotations(
+    data: dict[str, Any],
+    scales: Mapping[Hashable, tuple[float, float]],
+    changes: list[dict[str, Any]],
+) -> None:
     """Replaces ``data['annotations']``.
 
     Args:
         data: Lists whose images, categories and ids are sound.
+        scales: How much wider and higher the image is than what was annotated, by
+            id of annotation; 1 where nothing is said.
         changes: Gets what was dropped or changed.
     """
     categories = {x['id']: x['name'] for x in data['categories']}
@@ -30,19 +40,17 @@ def mend_annotations(data: dict[str, Any], changes: list[dict[str, Any]]) -> Non
             _drop(changes, annotation, fatal[0])
             continue
         if faults:
-            change = dict(change='changed', entry=annotation)
-            changes.append(
-                {**change, 'why': '; '.join(x.text for x in faults.values())}
-            )
+            why = '; '.join(x.text for x in faults.values())
+            note(changes, 'changed', annotation, why)
         wrong = {'malformed_area': ('area',), 'malformed_flag': ('iscrowd', 'ignore')}
         without = [key for code in faults for key in wrong[code]]
         sound.append({k: v for k, v in annotation.items() if k not in without})
     file = CocoFile(data['images'], sound, categories)
-    data['annotations'] = _mend_boxes(file, changes) if sound else []
+    data['annotations'] = _mend_boxes(file, scales, changes) if sound else []
 
 
 def _drop(changes: list, annotation: dict, why: str) -> None:
-    changes.append(dict(change='dropped from annotations', entry=annotation, why=why))
+    note(changes, 'dropped from annotations', annotation, why)
 
 
 def _unshifted(annotations: list[dict], categories: dict, changes: list) -> list[dict]:
@@ -50,7 +58,7 @@ def _unshifted(annotations: list[dict], categories: dict, changes: list) -> list
     if not step:
         return annotations
     why = 'then all category ids are known'
-    changes.append(dict(change='category ids', entry=f'{step:+d} each', why=why))
+    note(changes, 'category ids', f'{step:+d} each', why)
     return [
         {**x, 'category_id': x['category_id'] + step}
         if isinstance(x.get('category_id'), int)
@@ -59,41 +67,84 @@ def _unshifted(annotations: list[dict], categories: dict, changes: list) -> list
     ]
 
 
-def _mend_boxes(file: CocoFile, changes: list) -> list[dict]:
-    boxes, sizes = columns(file)
-    given = boxes.copy()
-    habit = habit_of(boxes, sizes)
-    if habit == 'normalised':
-        boxes = boxes * np.tile(sizes, 2)
-    elif habit == 'corners':
-        boxes[:, 2:] -= boxes[:, :2]
-    if habit in ('normalised', 'corners'):
-        changes.append(dict(change='all boxes', entry=habit, why='now xywh in pixels'))
+def _mend_boxes(
+    file: CocoFile, scales: Mapping[Hashable, tuple[float, float]], changes: list
+) -> list[dict]:
+    given, sizes = columns(file)
+    factors = np.array([scales.get(x['id'], (1.0, 1.0)) for x in file.annotations])
+    boxes, habit = _in_pixels(given, sizes, factors)
+    if habit is not None:
+        note(changes, 'all boxes', habit, 'now xywh in pixels')
     partly = useless(boxes, sizes)['partly_outside']
-    low = boxes[:, :2].clip(0, sizes)
-    with np.errstate(over='ignore'):
-        high = (boxes[:, :2] + boxes[:, 2:]).clip(0, sizes)
-    boxes = np.where(partly[:, None], np.concatenate([low, high - low], 1), boxes)
-    masks = {
-        **useless(boxes, sizes),
-        'duplicate_box': repeated(file.annotations, given),
-    }
+    boxes = np.where(partly[:, None], _cut(boxes, sizes), boxes)
+    annotations = [
+        {**x, 'bbox': box.tolist()} if (box != old).any() else x
+        for x, box, old in zip(file.annotations, boxes, given)
+    ]
+    masks = {**useless(boxes, sizes), 'duplicate_box': repeated(annotations, boxes)}
+    rescaled = (factors != 1).any(axis=1) | (habit == 'normalised')
     kept = []
-    for row, annotation in enumerate(file.annotations):
+    for row, annotation in enumerate(annotations):
+        old = file.annotations[row]
         codes = [code for code, mask in masks.items() if mask[row]]
         if codes:
-            _drop(changes, annotation, codes[0])
+            _drop(changes, old, codes[0])
             continue
-        if (boxes[row] != given[row]).any():
-            if partly[row]:
-                why = 'it reached over the edge'
-                changes.append(dict(change='box cut', entry=annotation, why=why))
-            annotation = {**annotation, 'bbox': boxes[row].tolist()}
-        area = annotation.get('area')
-        if area is not None and area <= 0:
-            changes.append(
-                dict(change='area left out', entry=annotation, why='not > 0')
-            )
-            annotation = {k: v for k, v in annotation.items() if k != 'area'}
-        kept.append(annotation)
+        if partly[row]:
+            note(changes, 'box cut', old, 'it reached over the edge')
+        kept.append(_with_own_area(annotation, old, changes))
+        if rescaled[row]:
+            kept[-1] = _without_outlines(kept[-1], old, changes)
     return kept
+
+
+def _in_pixels(
+    boxes: np.ndarray, sizes: np.ndarray, factors: np.ndarray
+) -> tuple[np.ndarray, str | None]:
+    """Boxes xywh in pixels of the files, and the habit that was mended.
+
+    Args:
+        boxes: As they are given, ``(M, 4)``.
+        sizes: Width and height of the files, ``(M, 2)``.
+        factors: How much wider and higher these are than annotated, ``(M, 2)``.
+    """
+    annotated = sizes / factors
+    habit = habit_of(boxes, annotated)
+    with np.errstate(over='ignore'):
+        if habit == 'normalised':
+            boxes = boxes * np.tile(annotated, 2)
+        elif habit == 'corners':
+            boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        else:
+            habit = None
+        return (boxes * np.tile(factors, 2)).clip(-_FAR, _FAR), habit
+
+
+def _cut(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The part of each box within its image."""
+    low = boxes[:, :2].clip(0, sizes)
+    high = (boxes[:, :2] + boxes[:, 2:]).clip(0, sizes)
+    return np.concatenate([low, high - low], axis=1)
+
+
+def _with_own_area(annotation: dict, old: dict, changes: list) -> dict:
+    """With the area of the box where that was changed, and without one of 0."""
+    area = annotation.get('area')
+    if area is None:
+        return annotation
+    if annotation['bbox'] != old['bbox']:
+        _, _, width, height = annotation['bbox']
+        return {**annotation, 'area': width * height}
+    if area > 0:
+        return annotation
+    note(changes, 'area left out', old, 'not > 0')
+    return {k: v for k, v in annotation.items() if k != 'area'}
+
+
+def _without_outlines(annotation: dict, old: dict, changes: list) -> dict:
+    """Without what nobody reads here, and what is in another unit than the box."""
+    found = [key for key in _OUTLINES if annotation.get(key)]
+    if found:
+        why = 'it is not in pixels of the file, as the box is now'
+        note(changes, f'{" and ".join(found)} left out', old, why)
+    return {k: v for k, v in annotation.items() if k not in found}
