@@ -6,8 +6,11 @@ python tools/data/doctor.py --ann boxes.json --images pictures --fix mended.json
 """
 
 import argparse
+import io
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +50,45 @@ def parse_args() -> argparse.Namespace:
         parser.error('name a config, or an annotation file with --ann')
     if args.fix and args.ann is None:
         parser.error('--fix needs one file: name it with --ann')
+    refuse_overwriting(parser, args)
     return args
+
+
+def refuse_overwriting(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> None:
+    taken = [args.ann or args.config]
+    for option, path in outputs(args):
+        if any(same(path, x) for x in taken):
+            parser.error(
+                f'{path} would be written over: name another file for {option}'
+            )
+        taken.append(path)
+
+
+def outputs(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Each file that is written, after the option that asks for it."""
+    if args.fix:
+        yield '--fix', args.fix
+        yield '--fix', str(list_of(args.fix))
+    if args.json:
+        yield '--json', args.json
+
+
+def list_of(fix: str) -> Path:
+    """Where it is listed what the mended copy lacks."""
+    return Path(fix).with_suffix('.dropped.json')
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two names are of one file, which need not be there."""
+    if os.path.realpath(first) == os.path.realpath(second):
+        return True
+    return (
+        os.path.exists(first)
+        and os.path.exists(second)
+        and os.path.samefile(first, second)
+    )
 
 
 def sources(args: argparse.Namespace) -> list[Any]:
@@ -87,20 +128,24 @@ def fix(args: argparse.Namespace, source: Any) -> None:
     from freeanchor.datasets.checks.mend import mended
 
     data, changes = mended(source, args.level, args.workers)
+    listed = list_of(args.fix)
+    write(listed, changes)  # first: what is dropped must not be lost
     write(args.fix, data)
-    listed = Path(args.fix).with_suffix('.dropped.json')
-    write(listed, changes)
     print(f'{args.fix}: written; {len(changes)} changes are listed in {listed}')
 
 
 def write(path: str | Path, data: Any) -> None:
     from freeanchor.engine.durable import write_text_atomically
 
-    write_text_atomically(path, json.dumps(data, ensure_ascii=False))
+    # In ASCII: names may hold what UTF-8 cannot.
+    write_text_atomically(path, json.dumps(data))
 
 
 def main() -> int:
     args = parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names are in all alphabets, and some terminals have one.
+        sys.stdout.reconfigure(errors='backslashreplace')
     # After the arguments: --help need not wait for torch.
     from freeanchor.engine.command_line import run_tool
 

@@ -16,7 +16,7 @@ def as_table(report: Report) -> str:
             file = first.file
             lines += ['', file]
         lines += _kind_lines(count, first)
-    return '\n'.join([*lines, '', one_line(report)])
+    return '\n'.join(map(printable, [*lines, '', one_line(report)]))
 
 
 def one_line(report: Report) -> str:
@@ -31,7 +31,23 @@ def first_error(report: Report) -> str:
     """The first error in one line, and how many there are besides."""
     found = next(x for _, x in report.kinds() if x.severity == 'error')
     place = f', {found.place}' if found.place else ''
-    return f'{found.file}{place}: {found.text}; {found.mend} ({one_line(report)})'
+    return printable(
+        f'{found.file}{place}: {found.text}; {found.mend} ({one_line(report)})'
+    )
+
+
+def printable(line: str) -> str:
+    r"""One line without what a terminal acts on or cannot write.
+
+    Names come from files that anybody may have written. Line ends, control
+    characters, marks that turn the direction of text, and halves of surrogate
+    pairs become ``\n``, ``\x1b``, ``\u202e``, ``\ud800``.
+    """
+    if line.isprintable():
+        return line
+    return ''.join(
+        x if x.isprintable() else x.encode('unicode_escape').decode() for x in line
+    )
 
 
 def _set_lines(summary: SetSummary) -> Iterator[str]:
