@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 _MOST = 10  # parameters that are named
+_KEYS = (
+    *('iteration', 'rank', 'losses', 'batch', 'random'),
+    *('weights', 'model', 'optim_wrapper'),
+)
 _PRECISION = {'Bfloat16OptimWrapper': 'bfloat16', 'AmpOptimWrapper': 'float16'}
 
 
@@ -38,14 +42,13 @@ def replay(file: str, config: str | None = None) -> bool:
     import torch
     from mmengine.device import get_device
 
-    from freeanchor.engine.bad_batch import batch_of, name_of
+    from freeanchor.engine.bad_batch import name_of
 
-    content = _read(Path(file))
-    model = _model(content, config)
-    state = _read(Path(file).with_name(content['weights']))
-    model.load_state_dict(state, strict=True)
+    content = _read_batch(Path(file))
+    batch = content['batch']
+    model = _model(file, content, config)
+    _load(model, Path(file).with_name(content['weights']))
     model.to(device=get_device(), memory_format=torch.channels_last).train()
-    batch = batch_of(content['batch'])
     print(f'iteration {content["iteration"]}, rank {content["rank"]}')
     print(f'then:      {_terms(content["losses"])}')
     found = _step(model, batch, content)
@@ -105,17 +108,61 @@ def _terms(losses: dict[str, float]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import torch
+    """What is in a file, of which nothing is run.
 
+    Raises:
+        ConfigError: It is missing, damaged, or holds more than data.
+    """
+    from freeanchor.engine import ConfigError
+    from freeanchor.engine.torch_files import read_torch_file
+
+    try:
+        content = read_torch_file(path)
+    except FileNotFoundError:
+        raise ConfigError(f'there is no file {path}.') from None
+    except Exception as error:
+        # Damaged files fail in as many ways as there are bytes.
+        reason = str(error).partition('\n')[0][:200] or type(error).__name__
+        raise ConfigError(f'{path} is no saved batch, or damaged: {reason}') from error
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise ConfigError(f'{path} is no saved batch: it holds a {kind}.')
+    return content
+
+
+def _read_batch(path: Path) -> dict[str, Any]:
+    """The file of a batch, with what a replay needs.
+
+    Raises:
+        ConfigError: As for :func:`_read`; or something is not there.
+    """
+    from freeanchor.engine import ConfigError
+    from freeanchor.engine.bad_batch import batch_of
+
+    content = _read(path)
+    lacking = [key for key in _KEYS if key not in content]
+    if lacking:
+        raise ConfigError(f'{path} is no saved batch: it lacks {", ".join(lacking)}.')
+    weights = content['weights']
+    if not isinstance(weights, str) or Path(weights).name != weights:
+        raise ConfigError(f'{path} names weights that are not beside it: {weights!r}')
+    try:
+        return {**content, 'batch': batch_of(content['batch'])}
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ConfigError(f'{path} holds no batch of images: {error!r}') from error
+
+
+def _load(model: Any, path: Path) -> None:
     from freeanchor.engine import ConfigError
 
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except FileNotFoundError:
-        raise ConfigError(f'there is no file {path}.') from None
+        model.load_state_dict(_read(path), strict=True)
+    except RuntimeError as error:
+        reason = ' '.join(str(error).split())[:200]
+        raise ConfigError(f'{path} does not fit the model: {reason}') from error
 
 
-def _model(content: dict[str, Any], config: str | None) -> Any:
+def _model(file: str, content: dict[str, Any], config: str | None) -> Any:
     from mmengine.registry import DefaultScope
 
     from freeanchor.engine import ConfigError, load_config
@@ -123,16 +170,19 @@ def _model(content: dict[str, Any], config: str | None) -> Any:
     from freeanchor.registry import MODELS, SCOPE
 
     # Loading a config also imports what it names.
-    model = plain_config(load_config(config).model) if config else content['model']
+    model = plain_config(load_config(config).model if config else content['model'])
     unsafe = [] if config else [x for x in _types(model) if '.' in x]
     if model is None or unsafe:
         reason = f'would run {unsafe[0]}' if unsafe else 'has no model'
-        raise ConfigError(f'the file {reason}: name a config that you trust as well.')
+        raise ConfigError(f'{file} {reason}: name a config that you trust as well.')
     with DefaultScope.overwrite_default_scope(SCOPE):
         try:
             return MODELS.build(model)
         except KeyError as error:
-            raise ConfigError(f'{error}: name the config, which imports it.') from error
+            reason = ' '.join(str(error.args[0]).split())
+            raise ConfigError(
+                f'{file}: {reason}: name the config, which imports it.'
+            ) from error
 
 
 def _types(value: Any) -> Iterator[str]:
