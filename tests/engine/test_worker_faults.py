@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from freeanchor.engine.worker_faults import (
     WorkerDiedError,
-    _OnlyInLoader,
     _control_groups,
+    _OnlyInLoader,
     explain_worker_death,
+    report_deaths_to_loader,
 )
 
 DEATHS = {
@@ -39,6 +40,7 @@ class Deadly(Dataset):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='forks, and reads /proc')
 def test_a_killed_worker_is_named_with_memory_and_settings() -> None:
+    report_deaths_to_loader()  # else it may be raised outside of the block below
     loader = DataLoader(Deadly(), num_workers=1, multiprocessing_context='fork')
     # Either its death is noticed, or a batch that it has sent cannot be received.
     with pytest.raises((RuntimeError, ConnectionError, EOFError, OSError)) as caught:

@@ -73,6 +73,7 @@ def test_another_training_is_refused_until_it_is_accepted(tmp_path):
     assert state['meta']['iter'] == 10
 
 
+@pytest.mark.slow
 def test_what_changes_no_weight_may_change_and_changes_no_bit(tmp_path):
     """T12: a longer run, other workers, other logs."""
     calm = toy(tmp_path / 'calm', epochs=2)
