@@ -227,6 +227,7 @@ def test_training_goes_on_where_it_stopped(trained, recipe):
         work_dir / 'epoch_1.pth',
         '--work-dir=resumed',
         '--auto-scale-lr',
+        '--accept-config-changes',
         '--cfg-options',
         'train_cfg.max_epochs=2',
         cwd=recipe.parent,
