@@ -6,6 +6,7 @@ for an entry of a closed table, or the file is refused.
 """
 
 import pickletools
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
@@ -25,6 +26,12 @@ _EMPTY = {
 _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 _DICTS = (dict, OrderedDict, Counter)
 _KEYS = (str, int, float, bool, bytes, type(None))
+# Bytes of memory, about: one byte of a file can ask for each of these.
+_TUPLE = 150
+_CONTAINER = 300  # a list, dict or set, with what is noted to finish it
+_ENTRY = 100  # of a dict or set, of the memo
+_RESULT = 500  # of a call
+
 _OLD_MODULES = {'__builtin__': 'builtins', 'copy_reg': 'copyreg'}
 
 
@@ -48,26 +55,35 @@ class Name:
 class Built:
     """A value that takes its content after it was made."""
 
+    #: Memory that its content takes and the file does not, in bytes.
+    num_bytes = 0
+
     def set_state(self, state: Any) -> None:
         raise NotImplementedError
 
 
 def read_pickle(
-    file: BinaryIO, table: Mapping[str, Any], find: Callable[[Any], Any] | None = None
+    file: BinaryIO,
+    table: Mapping[str, Any],
+    memory: int,
+    find: Callable[[Any], Any] | None = None,
 ) -> Any:
     """The value of the pickle at the file's position.
 
     Args:
         file: Its position is behind the pickle afterwards.
         table: What names stand for: a :class:`Name`, or a plain value.
+        memory: Bytes, about, that the values may take beside those that the file
+            spells out.
         find: Returns what stands outside the pickle, such as a tensor's
             storage, by its description.
 
     Raises:
         ForbiddenError: The pickle asks for what is no plain data.
-        ValueError: It is damaged; other exceptions may mean so too.
+        ValueError: It is damaged or asks for more memory; other exceptions may
+            mean so too.
     """
-    machine = _Machine(table, find)
+    machine = _Machine(table, memory, find)
     for opcode, argument, _ in pickletools.genops(file):
         machine.step(opcode.name, argument)
     return machine.pop()
@@ -83,8 +99,11 @@ def check_key(key: Any) -> Any:
 
 
 class _Machine:
-    def __init__(self, table: Mapping[str, Any], find: Callable | None) -> None:
+    def __init__(
+        self, table: Mapping[str, Any], memory: int, find: Callable | None
+    ) -> None:
         self.table = table
+        self.memory = memory
         self.find = find
         self.stack: list = []
         self.marks: list[int] = []
@@ -97,13 +116,16 @@ class _Machine:
         elif name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name])
         elif name in _EMPTY:
+            self.take(_CONTAINER)
             self.stack.append(_EMPTY[name]())
         elif name in ('BINGET', 'LONG_BINGET'):
             self.stack.append(self.memo[argument])
         elif name in ('BINPUT', 'LONG_BINPUT', 'MEMOIZE'):
+            self.take(_ENTRY)
             self.memo[len(self.memo) if argument is None else argument] = self.top()
         elif name in _TUPLES:
             items = [self.pop() for _ in range(_TUPLES[name])]
+            self.take(_TUPLE)
             self.stack.append(tuple(items[::-1]))
         elif name in ('PROTO', 'FRAME', 'STOP'):
             pass
@@ -111,6 +133,12 @@ class _Machine:
             action(argument)
         else:
             raise ForbiddenError(f'the pickle instruction {name}')
+
+    def take(self, num_bytes: int) -> None:
+        """Count memory, and refuse what takes too much."""
+        self.memory -= num_bytes
+        if self.memory < 0:
+            raise ValueError('it asks for more memory than a file of its size may')
 
     def top(self) -> Any:
         # What stands below a mark is out of reach, as it is for Python.
@@ -133,6 +161,7 @@ class _Machine:
         self.marks.append(len(self.stack))
 
     def do_tuple(self, _: None) -> None:
+        self.take(_TUPLE)
         self.stack.append(tuple(self.pop_marked()))
 
     def do_append(self, _: None) -> None:
@@ -152,6 +181,7 @@ class _Machine:
         items = self.pop_marked()
         if type(self.top()) is not set:
             raise ValueError('items are added to what is no set')
+        self.take(_ENTRY * len(items))
         self.top().update(check_key(x) for x in items)
 
     def do_global(self, argument: str) -> None:
@@ -166,7 +196,10 @@ class _Machine:
         function = self.pop()
         if type(function) is not Name or type(arguments) is not tuple:
             raise ForbiddenError(f'a call of a {type(function).__name__}')
-        self.stack.append(function.make(*arguments))
+        value = function.make(*arguments)
+        # What is called may copy an argument, which the file gives but once.
+        self.take(_RESULT + sys.getsizeof(value))
+        self.stack.append(value)
 
     do_newobj = do_reduce  # a class called without its constructor
 
@@ -175,6 +208,7 @@ class _Machine:
         value = self.top()
         if isinstance(value, Built):
             value.set_state(state)
+            self.take(value.num_bytes)
         elif type(value) is OrderedDict and set(state) <= {'_metadata'}:
             vars(value).update(state)  # versions of the modules of a state dict
         else:
@@ -183,6 +217,7 @@ class _Machine:
     def do_binpersid(self, _: None) -> None:
         if self.find is None:
             raise ValueError('a storage where none can be')
+        self.take(_RESULT)
         self.stack.append(self.find(self.pop()))
 
     def extend(self, items: list) -> None:
@@ -194,6 +229,7 @@ class _Machine:
         if type(self.top()) not in _DICTS:
             raise ValueError('items are set in what is no dict')
         keys = [check_key(x) for x in items[::2]]
+        self.take(_ENTRY * len(keys))
         self.top().update(zip(keys, items[1::2], strict=True))
 
     def name(self, module: str, name: str) -> None:

@@ -58,9 +58,11 @@ class _Finisher:
             return getattr(value, 'value', None), 1
         if isinstance(value, dict):
             return self._dict(value)
-        items = [self.finish(x) for x in value]
-        number = 1 + sum(count for _, count in items)
-        values = [x for x, _ in items]
+        values, number = [], 1
+        for item in value:
+            done, count = self.finish(item)
+            values.append(done)
+            number += count
         if isinstance(value, torch.Size):
             return value, number
         return tuple(values) if isinstance(value, tuple) else values, number

@@ -22,6 +22,7 @@ from .pickled_data import Built, ForbiddenError, Name, check_key
 _PLAIN_CODES = re.compile(r'[biufcSU]\d{1,9}')  # no objects, no structures
 _HISTORY_METHODS = frozenset(['min', 'max', 'current', 'mean'])
 _HISTORY = 'mmengine.logging.history_buffer.HistoryBuffer'
+_BUFFER = 1500  # bytes of an empty history
 _ALWAYS_FINE = 1 << 26  # bytes that a repeated (expanded) value may stand for
 
 
@@ -103,7 +104,11 @@ def _scalar(dtype: _DType, data: bytes) -> Any:
 
 
 class _Array(Built):
-    """An array; :func:`~.plain_values.finished` puts ``value`` in its place."""
+    """An array; :func:`~.plain_values.finished` puts ``value`` in its place.
+
+    It is a view of the bytes in the file and cannot be written to: arrays that
+    share their bytes, as a file may say, take the memory of one.
+    """
 
     def __init__(self, kind: Any, shape: tuple, code: bytes) -> None:
         self.value = np.empty(0)
@@ -113,10 +118,7 @@ class _Array(Built):
         if not isinstance(dtype, _DType):
             raise ValueError('an array without a type')
         values = dtype.read(data)
-        if columns_first:
-            self.value = values.reshape(shape, order='F').copy()
-        else:
-            self.value = values.reshape(shape).copy()
+        self.value = values.reshape(shape, order='F' if columns_first else 'C')
 
 
 class _History(Built):
@@ -129,6 +131,7 @@ class _History(Built):
         if logs.ndim != 1 or logs.shape != counts.shape or logs.dtype.kind not in 'iuf':
             raise ValueError('a log history that is no list of numbers')
         self.value = HistoryBuffer(logs, counts, int(state['max_length']))
+        self.num_bytes = _BUFFER + logs.nbytes + counts.nbytes  # it copies them
 
 
 def _attribute(owner: Any, name: str) -> None:

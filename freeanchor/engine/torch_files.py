@@ -25,7 +25,8 @@ _PIECE = 1 << 22  # bytes
 def read_torch_file(path: Path, device: str | torch.device = 'cpu') -> Any:
     """What :func:`torch.save` wrote, if that is plain data.
 
-    No more memory is taken than the file has bytes, a few MB apart.
+    Little more memory is taken than the file has bytes; a file made to take all
+    that it can takes a small multiple of its size, a few MB apart.
 
     Args:
         path: The file.
@@ -71,7 +72,13 @@ def _read_zip(path: Path) -> Any:
                 raise ValueError(f'storage {key} has another size than it says')
             return storages[key]._replace(dtype=dtype)
 
-        return read_pickle(BytesIO(archive.read(pickles[0])), TABLE, find)
+        most = _memory(path.stat().st_size)
+        return read_pickle(BytesIO(archive.read(pickles[0])), TABLE, most, find)
+
+
+def _memory(size: int) -> int:
+    """Bytes that the values in a file of ``size`` bytes may take."""
+    return 16 * size + (16 << 20)
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
@@ -123,14 +130,15 @@ def _fill(content: Tensor, file: BinaryIO) -> None:
 
 def _read_older(file: BinaryIO, size: int) -> Any:
     bounded = cast(BinaryIO, _Bounded(file, size))
-    first = read_pickle(bounded, TABLE)
+    most = _memory(size)
+    first = read_pickle(bounded, TABLE, most)
     if type(first) is not int or first != _MAGIC:
         raise ValueError('no file of torch.save')
-    read_pickle(bounded, TABLE)  # the version, 1001
-    _check_order(read_pickle(bounded, TABLE).get('little_endian') is True)
+    read_pickle(bounded, TABLE, most)  # the version, 1001
+    _check_order(read_pickle(bounded, TABLE, most).get('little_endian') is True)
     storages: dict[str, Storage] = {}
-    value = read_pickle(bounded, TABLE, _finder(storages, size))
-    for key in read_pickle(bounded, TABLE):
+    value = read_pickle(bounded, TABLE, most, _finder(storages, size))
+    for key in read_pickle(bounded, TABLE, most):
         count = int.from_bytes(bounded.read(8), 'little')
         content, dtype, _ = storages[key]
         if count * dtype.itemsize != len(content):
@@ -141,12 +149,14 @@ def _read_older(file: BinaryIO, size: int) -> Any:
 
 def _finder(storages: dict[str, Storage], size: int) -> Callable[[Any], Storage]:
     """Makes storages that are filled later, ``size`` bytes in all at most."""
+    left = size
 
     def find(description: tuple) -> Storage:
         dtype, key, count = _described(description, 6)
         if key not in storages:
-            taken = sum(len(x.content) for x in storages.values())
-            if taken + count * dtype.itemsize > size:
+            nonlocal left
+            left -= count * dtype.itemsize
+            if left < 0:
                 raise ValueError('its storages are larger than the file')
             content = torch.zeros(count * dtype.itemsize, dtype=torch.uint8)
             storages[key] = Storage(content, dtype, size)

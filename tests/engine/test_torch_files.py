@@ -1,5 +1,6 @@
 """What torch saved is read as torch reads it, within the bounds of the file."""
 
+import pickle
 import zipfile
 from typing import Any
 
@@ -54,6 +55,23 @@ def test_bytes_take_no_more_memory_than_the_file(tmp_path):
     torch.save(dict(x=Reduced(bytearray, (1 << 40,)), state_dict=WEIGHTS), path)
     with pytest.raises(CheckpointError, match=r'a\.pth is damaged'):
         read_checkpoint(path)
+
+
+def test_a_file_of_nothing_but_lists_is_refused(tmp_path):
+    path, start = tmp_path / 'a.pth', [0x1950A86A20F9469CFC6C, 1001]
+    parts = [pickle.dumps(x, 2) for x in [*start, dict(little_endian=True)]]
+    path.write_bytes(b''.join([*parts, b'\x80\x02](', b']' * 90_000, b'e.']))
+    with pytest.raises(CheckpointError, match='more memory than a file of its size'):
+        read_checkpoint(path)
+
+
+def test_many_small_weights_with_their_optimizer_are_no_swollen_file(tmp_path):
+    path, count = tmp_path / 'a.pth', 2000
+    weights = {f'layer{i}.weight': torch.ones(1) for i in range(count)}
+    momenta = {i: dict(momentum_buffer=torch.ones(1)) for i in range(count)}
+    content = dict(state_dict=weights, optimizer=dict(state=momenta, param_groups=[]))
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    assert len(read_checkpoint(path)['optimizer']['state']) == count
 
 
 def test_lists_that_repeat_themselves_without_end_are_refused(tmp_path):
