@@ -98,6 +98,8 @@ RUNNERS = ClosedRegistry(
 # MMEngine warns of every kind of object that a scope has no registry for. These
 # hold nothing of ours; a project's own optimizer may be put in them.
 EVALUATOR = _child('evaluator', mmengine.EVALUATOR)
+FUNCTIONS = _child('function', mmengine.FUNCTIONS)
+INFERENCERS = _child('inferencer', mmengine.INFERENCERS)
 LOG_PROCESSORS = _child('log processor', mmengine.LOG_PROCESSORS)
 MODEL_WRAPPERS = _child('model wrapper', mmengine.MODEL_WRAPPERS)
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
@@ -105,4 +107,6 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(
 )
 OPTIMIZERS = _child('optimizer', mmengine.OPTIMIZERS)
 PARAM_SCHEDULERS = _child('parameter scheduler', mmengine.PARAM_SCHEDULERS)
+RUNNER_CONSTRUCTORS = _child('runner constructor', mmengine.RUNNER_CONSTRUCTORS)
+STRATEGIES = _child('strategy', mmengine.STRATEGIES)
 VISBACKENDS = _child('visualization backend', mmengine.VISBACKENDS, 'engine')

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine import registry as mmengine
 from mmengine.hooks import EMAHook
 
 from freeanchor import registry
@@ -29,6 +30,14 @@ def test_a_full_path_of_what_is_registered_is_found(key):
 )
 def test_no_registry_resolves_to_what_is_not_registered(kind, key):
     assert getattr(registry, kind).get(key) is None
+
+
+def test_every_registry_of_mmengine_has_a_closed_one_of_ours():
+    for kind, root in vars(mmengine).items():
+        if isinstance(root, mmengine.Registry):
+            ours = getattr(registry, kind, None)
+            assert isinstance(ours, registry.ClosedRegistry), kind
+            assert ours.parent is root
 
 
 def test_nothing_is_called_that_is_not_registered(tmp_path):

@@ -114,8 +114,7 @@ def _find(kind: Any, scope: str | None, path: str, registry: Registry | None) ->
         raise ConfigError(f'{path}.type: {kind!r} is no name of a class.')
     if scope not in (None, 'freeanchor', 'mmengine'):
         kind = f'{scope}.{kind}'
-    everywhere = [vocabulary.registry_of(x) for x in _registry_names()]
-    for candidate in everywhere if registry is None else [registry, *everywhere]:
+    for candidate in _candidates(registry):
         found = find_registered(candidate, kind)
         if found is not None:
             return found
@@ -131,6 +130,15 @@ def _find(kind: Any, scope: str | None, path: str, registry: Registry | None) ->
     )
 
 
+def _candidates(registry: Registry | None) -> list[Registry]:
+    """Where a name may be registered that ``registry`` is asked for."""
+    if registry is vocabulary.registry_of('FUNCTIONS'):
+        # MMEngine asks its own for these, and that imports what it does not know.
+        return [registry._get_root_registry()]
+    everywhere = [vocabulary.registry_of(x) for x in _registry_names()]
+    return everywhere if registry is None else [registry, *everywhere]
+
+
 def _check_name(value: Any, path: str, key: str) -> None:
     """Check a value that a class uses as a ``type``, or a project's name."""
     if key in ('_scope_', 'default_scope') and value is not None:
@@ -139,7 +147,7 @@ def _check_name(value: Any, path: str, key: str) -> None:
                 f'{path}: no project {value!r} has been imported: custom_imports of a '
                 '.py config does so.'
             )
-    elif key in vocabulary.TYPE_ARGUMENTS and value is not None:
+    elif key in vocabulary.TYPE_ARGUMENTS and not isinstance(value, dict | None):
         name = vocabulary.TYPE_ARGUMENTS[key]
         _find(value, None, path, vocabulary.registry_of(name))
     elif key.endswith('_type') and isinstance(value, str) and '.' in value:

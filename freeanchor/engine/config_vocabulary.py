@@ -74,6 +74,8 @@ REGISTRY_NAMES = {
     'batch_sampler': 'DATA_SAMPLERS',
     'collate_fn': 'FUNCTIONS',
     'worker_init_fn': 'FUNCTIONS',
+    'auto_wrap_policy': 'FUNCTIONS',
+    'param_init_fn': 'FUNCTIONS',
     'default_hooks': 'HOOKS',
     'custom_hooks': 'HOOKS',
     'optim_wrapper': 'OPTIM_WRAPPERS',
@@ -89,10 +91,12 @@ REGISTRY_NAMES = {
 # The same for keys that mean it at the top only: a model has a ``test_cfg`` too.
 TOP_REGISTRY_NAMES = {'train_cfg': 'LOOPS', 'val_cfg': 'LOOPS', 'test_cfg': 'LOOPS'}
 
-# Arguments that are a ``type`` under another name.
+# Arguments that are a ``type`` under another name, where they are no dicts.
 TYPE_ARGUMENTS = {
+    'auto_wrap_policy': 'FUNCTIONS',
     'constructor': 'OPTIM_WRAPPER_CONSTRUCTORS',
     'ema_type': 'MODELS',
+    'param_init_fn': 'FUNCTIONS',
     'resize_type': 'TRANSFORMS',
     'runner_type': 'RUNNERS',
 }

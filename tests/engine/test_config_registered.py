@@ -20,6 +20,13 @@ NOT_REGISTERED = [
     dict(train_dataloader=dict(worker_init_fn=dict(type='os.system'))),
     dict(train_dataloader=dict(batch_sampler=dict(type='os.system'))),
     dict(model_wrapper_cfg=dict(type='os.system')),
+    *(
+        dict(model_wrapper_cfg=dict(type='MMFullyShardedDataParallel', **{key: value}))
+        for key in ('auto_wrap_policy', 'param_init_fn')
+        # The last is registered, but not as a function: MMEngine would import it.
+        for value in ('os.system', 'antigravity', dict(type='os.system'), 'SGD')
+    ),
+    dict(train_dataloader=dict(collate_fn=dict(type='SGD'))),
     dict(train_cfg=dict(type='os.system')),
     dict(runner_type='os.system'),
     dict(val_evaluator=dict(type='os.system')),
@@ -42,3 +49,11 @@ def test_what_is_not_registered_is_refused_and_not_imported(cfg, monkeypatch):
     with pytest.raises(ConfigError, match=reasons) as caught:
         check_config(cfg)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'policy', ['pseudo_collate', dict(type='mmengine.dataset.pseudo_collate'), list]
+)
+def test_a_registered_function_or_one_from_python_is_accepted(policy):
+    wrapper = dict(type='MMFullyShardedDataParallel', auto_wrap_policy=policy)
+    check_config(dict(model_wrapper_cfg=wrapper))
