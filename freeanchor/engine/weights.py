@@ -1,5 +1,6 @@
 """Published weights: from a name to a URL to a verified file."""
 
+import hashlib
 import http.client
 import os
 import re
@@ -53,9 +54,16 @@ def published_url(name: str) -> str:
 
 
 def local_file(url: str) -> Path:
-    """Where the file of ``url`` is kept: torch.hub's folder, moved by TORCH_HOME."""
+    """Where the file of ``url`` is kept: torch.hub's folder, moved by TORCH_HOME.
+
+    A name without digits of a SHA-256 may stand for another file at another URL,
+    so it lies in a folder named for its URL.
+    """
+    folder = Path(torch.hub.get_dir()) / 'checkpoints'
     name = Path(urlparse(url).path).name
-    return Path(torch.hub.get_dir()) / 'checkpoints' / name
+    if _digits(Path(name)) is None:
+        folder /= hashlib.sha256(url.encode()).hexdigest()[:16]
+    return folder / name
 
 
 def fetch(url: str) -> Path:

@@ -96,12 +96,34 @@ def test_plain_http_is_refused():
 def test_a_redirect_to_plain_http_is_refused(server, hub):
     with pytest.raises(CheckpointError, match='over https only'):
         fetch(f'{server}/moved/net.pth')
-    assert list(hub.iterdir()) == []
+    assert files(hub) == []
+
+
+def files(folder: Path) -> list[Path]:
+    return [x for x in folder.rglob('*') if x.is_file()]
 
 
 def test_files_lie_where_torch_hub_puts_them(hub):
-    assert local_file('https://example.org/a/net.pth?x=1') == hub / 'net.pth'
+    assert local_file(f'https://example.org/a/{NAME}?x=1') == hub / NAME
     assert Path(torch.hub.get_dir()) / 'checkpoints' == hub
+
+
+@pytest.mark.parametrize('name', ['net.pth', 'net-20200130.pth'])
+def test_two_urls_share_no_file_whose_name_has_no_digest(name, hub):
+    first = local_file(f'https://example.org/a/{name}')
+    others = [
+        local_file(f'https://example.org/b/{name}'),
+        local_file(f'https://example.org/a/{name}?x=1'),
+    ]
+    assert first not in others
+    assert first == local_file(f'https://example.org/a/{name}')
+    assert all(x.name == name and hub in x.parents for x in [first, *others])
+
+
+def test_each_of_two_urls_with_one_name_is_downloaded(server, hub):
+    paths = [fetch(f'{server}/{folder}/net.pth') for folder in 'ab']
+    assert paths[0] != paths[1]
+    assert [x.read_bytes() for x in paths] == [CONTENT, CONTENT]
 
 
 def test_a_download_is_kept_under_its_name(server, hub, monkeypatch):
@@ -136,8 +158,8 @@ def test_a_failed_download_says_which_file_to_put_where(path, server, hub):
     with pytest.raises(CheckpointError) as caught:
         fetch(url)
     assert url in str(caught.value)
-    assert str(hub / 'net.pth') in str(caught.value)
-    assert list(hub.iterdir()) == []
+    assert str(local_file(url)) in str(caught.value)
+    assert files(hub) == []
 
 
 def test_without_a_network_the_file_and_its_place_are_named(hub, monkeypatch):
