@@ -39,7 +39,10 @@ def parse_config_text(text: str) -> dict[str, Any]:
         body = ast.parse(text).body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ConfigError(f'config text: {type(error).__name__}: {error}') from error
-    return dict(_assignment(node) for node in body)
+    try:
+        return dict(_assignment(node) for node in body)
+    except RecursionError:  # of what quotes the refused line
+        raise ConfigError('config text: is nested too deeply to be data.') from None
 
 
 def _assignment(node: ast.stmt) -> tuple[str, Any]:

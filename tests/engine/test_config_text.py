@@ -51,6 +51,7 @@ def test_numbers_that_are_none_are_read():
         'x = {[1]}',
         "x = 'a' + 'b'",
         "x = 'a' * 1000000000",
+        'x = ' + '1 + ' * 500 + '1',
         'x = os.system',
         'x = y',
         'x = -"a"',
