@@ -35,4 +35,4 @@ def _watch(parent: int) -> None:
     if STOP.requested is None:
         os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE)
-    os._exit(STOPPED)
+    os._exit(STOPPED if STOP.is_saved else 128 + signal.SIGTERM)

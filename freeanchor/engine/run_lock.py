@@ -32,7 +32,8 @@ class Owner:
             a later process of the same number. 0 where the system does not say.
         since: When it took the folder, for people.
         command: How it was started.
-        job: The scheduler's number of its job, or empty.
+        job: Slurm's number of its job, or empty.
+        restart: How often Slurm had started this job again.
     """
 
     host: str
@@ -42,6 +43,7 @@ class Owner:
     since: str
     command: str
     job: str
+    restart: int
 
     @classmethod
     def here(cls) -> 'Owner':
@@ -54,6 +56,7 @@ class Owner:
             since=time.strftime('%Y-%m-%d %H:%M:%S'),
             command=' '.join(sys.argv),
             job=os.environ.get('SLURM_JOB_ID', ''),
+            restart=int(os.environ.get('SLURM_RESTART_COUNT') or 0),
         )
 
     def __str__(self) -> str:
@@ -151,8 +154,12 @@ class RunLock:
         if owner.system and owner.system == self.owner.system:
             started = start_of(owner.pid)
             return started is None or owner.started not in (0, started)
+        if owner.host == self.owner.host and _boot(owner) != _boot(self.owner):
+            return True  # the machine was started again since
         if owner.job and owner.job == self.owner.job:
-            return True  # a job that was put back into the queue is over before
+            # A job that was put back into the queue has ended before. Another
+            # step of the same job may live on another of its machines.
+            return self.owner.restart > owner.restart
         return silent > STALE
 
     def _refusal(self, owner: Owner | None) -> ConfigError:
@@ -215,6 +222,11 @@ def _system() -> str:
         return f'{boot} {os.readlink("/proc/self/ns/pid")}'
     except OSError:
         return socket.gethostname()
+
+
+def _boot(owner: Owner) -> str:
+    """Which start of its machine an owner belongs to, where that is known."""
+    return owner.system.partition(' ')[0] if owner.system else ''
 
 
 def _silence(path: Path) -> float | None:

@@ -108,9 +108,20 @@ class DetectionRunner(Runner):
         if self._has_loaded:
             return
         if self._resume:
-            self._has_loaded = resume_run(self, self._load_from)
+            resume_run(self, self._load_from)
+            self._has_loaded = True
+            self.dump_config()
         else:
             super().load_or_resume()
+
+    def dump_config(self) -> None:
+        # MMEngine writes it before it is known whether this run may go on here.
+        if self._resume and not self._has_loaded:
+            return
+        try:
+            super().dump_config()
+        except OSError as error:
+            self.logger.warning(f'The config was not written ({error}).')
 
     def save_state(self, reason: str) -> Path | None:
         """Save what a resumed run needs, now; all processes call it.

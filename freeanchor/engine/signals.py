@@ -68,6 +68,11 @@ class StopSignals:
         """The name of the signal that came first; None before."""
         return self._requested
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether the state that was asked for is saved."""
+        return self._saved
+
     def install(self) -> bool:
         """Take the signals over; whether that was done by this call.
 

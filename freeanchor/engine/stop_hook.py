@@ -14,6 +14,12 @@ from .signals import STOP, ShieldedWorker, StopRun
 from .worker_faults import report_deaths_to_loader
 
 
+class UnsavedStopError(RuntimeError):
+    """A run that was stopped on request, and could not save its state."""
+
+    exit_code = exit_codes.BUG
+
+
 @HOOKS.register_module()
 class StopHook(Hook):
     """On SIGTERM, SIGINT, SIGUSR1 or SIGUSR2 finish the step, save, and end.
@@ -93,12 +99,16 @@ class StopHook(Hook):
         path = runner.save_state('stopped')
         # A launcher ends all processes as soon as one has ended.
         self._agreement.any_now(True)
-        STOP.saved()
-        exit_codes.record(exit_codes.STOPPED)
         runner.visualizer.close()  # writes what it has not yet
         why = STOP.requested or 'a signal to another process'
-        where = f'saved in {path}' if path else 'could not be saved'
+        if path is None:
+            raise UnsavedStopError(
+                f'{why}: stopped after iteration {runner.iter}, whose state could not '
+                'be saved. --resume goes on from the newest one that was.'
+            )
+        STOP.saved()
+        exit_codes.record(exit_codes.STOPPED)
         raise StopRun(
-            f'{why}: stopped after iteration {runner.iter}, the state is {where}. Go '
-            'on with --resume.'
+            f'{why}: stopped after iteration {runner.iter}, the state is saved in '
+            f'{path}. Go on with --resume.'
         )

@@ -76,17 +76,24 @@ def assert_interruptions_do_not_matter(
     assert best_of(tmp_path / 'straight') == best_of(tmp_path / 'killed')
 
 
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory) -> Path:
+    """The folder of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp('straight')
+    runner_of(folder, **ALWAYS).train()
+    return folder
+
+
 @pytest.mark.parametrize('iteration', [0, 1, 4, 5, 9, 13, 19])
-def test_interrupted_in_a_step(tmp_path, iteration):
+def test_interrupted_in_a_step(straight, tmp_path, iteration):
     """T1."""
-    assert_interruptions_do_not_matter(
-        tmp_path, [('after_train_iter', iteration)], **ALWAYS
-    )
+    train_interrupted(tmp_path, [('after_train_iter', iteration)], **ALWAYS)
+    assert differences(last_state(straight), last_state(tmp_path)) == []
+    assert best_of(straight) == best_of(tmp_path)
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-@pytest.mark.parametrize('persistent', [False, True])
-def test_interrupted_again_and_again(tmp_path, workers, persistent):
+@pytest.mark.parametrize(('workers', 'persistent'), [(0, False), (2, False), (2, True)])
+def test_interrupted_again_and_again(straight, tmp_path, workers, persistent):
     """T1, T11: in steps, before and after validation, between epochs."""
     moments = [
         ('before_train_iter', 3),
@@ -98,13 +105,9 @@ def test_interrupted_again_and_again(tmp_path, workers, persistent):
         ('before_save_checkpoint', 15),
         ('after_val_iter', 15),
     ]
-    assert_interruptions_do_not_matter(
-        tmp_path,
-        moments,
-        workers=workers,
-        persistent=persistent and workers > 0,
-        **ALWAYS,
-    )
+    options: dict[str, Any] = dict(workers=workers, persistent=persistent)
+    train_interrupted(tmp_path, moments, **options, **ALWAYS)
+    assert differences(last_state(straight), last_state(tmp_path)) == []
 
 
 @pytest.mark.parametrize('iteration', [2, 5, 7, 12])

@@ -88,9 +88,20 @@ def test_a_job_that_slurm_starts_again_elsewhere_takes_over_at_once(
     write(tmp_path, elsewhere(job='41'))
     with pytest.raises(ConfigError), RunLock(tmp_path):
         pass
+    # Another step of the same job is no restart.
     write(tmp_path, elsewhere(job='42'))
+    with pytest.raises(ConfigError), RunLock(tmp_path):
+        pass
+    monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
     with RunLock(tmp_path):
         pass
+
+
+def test_a_machine_that_was_started_again_has_none_of_the_processes_before(tmp_path):
+    here = Owner.here()
+    write(tmp_path, replace(here, system='another-boot pid:[4026531836]'))
+    with RunLock(tmp_path) as lock:
+        assert read_owner(tmp_path / NAME) == lock.owner
 
 
 def test_a_damaged_lock_is_taken_over_once_nobody_is_writing_it(tmp_path):

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Clocks, and names that hold the time or the folder.
+# Clocks, names that hold the time or the folder, and the commit of the code.
 _NOT_COMPARED = re.compile(
-    r'/meta/(time|experiment_name|cfg)|runtime_info/(cfg|experiment_name|eta)'
+    r'/meta/(time|experiment_name|cfg)|runtime_info/(cfg|experiment_name|eta|mmengine_version)'
     r'|log_scalars/(train|val)/(time|data_time)/'
 )
 
