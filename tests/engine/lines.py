@@ -24,11 +24,13 @@ class NoisyPoints(torch.utils.data.Dataset):
 
     Args:
         taken: A file that gets the index of each point when it is taken.
+        noise: How much.
     """
 
-    def __init__(self, taken: str | None = None) -> None:
+    def __init__(self, taken: str | None = None, noise: float = 0.1) -> None:
         self.metainfo = dict(classes=('cell', 'nut'), cat_ids=[1, 7])
         self.taken = taken
+        self.noise = noise
 
     def __len__(self) -> int:
         return 20
@@ -39,7 +41,7 @@ class NoisyPoints(torch.utils.data.Dataset):
                 file.write(f'{index}\n')
         values = torch.randn(4, generator=torch.Generator().manual_seed(index))
         noise = float(np.random.randn()) + torch.randn(3)
-        return values[:3] + 0.1 * noise, values[3]
+        return values[:3] + self.noise * noise, values[3]
 
 
 @MODELS.register_module()

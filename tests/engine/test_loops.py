@@ -155,7 +155,7 @@ def test_interrupted_in_an_iteration_based_run(tmp_path, sampler, workers):
 
 def test_validation_workers_that_persist_draw_nothing_from_training(tmp_path):
     validation = dict(
-        dataset=dict(type='NoisyPoints'),
+        dataset=dict(type='NoisyPoints', noise=0.0),
         batch_size=4,
         num_workers=1,
         persistent_workers=True,
