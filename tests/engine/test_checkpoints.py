@@ -3,6 +3,7 @@
 import errno
 import functools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,22 @@ def test_a_run_whose_last_state_is_lost_does_not_end_well(tmp_path, monkeypatch)
     with pytest.raises(CheckpointError, match='last state could not be saved'):
         runner_of(tmp_path, **saving(interval=1)).train()
     assert CheckpointFolder(tmp_path).newest_intact().path.name == 'epoch_3.pth'
+
+
+class Deletion(Hook):
+    """Deletes the work folder after the second epoch."""
+
+    def after_train_epoch(self, runner: Any) -> None:
+        if runner.epoch == 1:
+            shutil.rmtree(runner.work_dir)
+
+
+def test_a_run_whose_folder_is_deleted_goes_on_and_does_not_end_well(tmp_path):
+    """T24."""
+    runner = runner_of(tmp_path / 'run', hooks=[Deletion()], **saving(interval=1))
+    with pytest.raises(CheckpointError, match='last state could not be saved'):
+        runner.train()
+    assert runner.epoch == EPOCHS
 
 
 def test_a_best_one_that_could_not_be_saved_does_not_replace_the_one_before(
