@@ -36,8 +36,8 @@ def parse_value(text: str) -> Any:
         return _WORDS[text.lower()]
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        value = text
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        value = text  # {[]: 1} is a TypeError: no dict has a list as its key
     if isinstance(value, tuple) and not text.startswith('('):
         return list(value)
     if value == text and text[:1] + text[-1:] == '[]' and '[' not in text[1:-1]:

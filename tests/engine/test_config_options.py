@@ -1,4 +1,8 @@
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mmengine.config import Config
 
 from freeanchor.engine import ConfigError
@@ -33,6 +37,25 @@ def test_literals_become_values(text, value):
 )
 def test_all_else_is_text_and_stays_as_it_is(text):
     assert parse_value(text) == text
+
+
+LITERALS = st.recursive(
+    st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(LITERALS)
+def test_any_literal_survives_the_command_line(value):
+    if not isinstance(value, str):
+        assert parse_value(repr(value)) == value
+
+
+@given(st.text() | st.text(alphabet='[]{}()\'":,1ae_.- '))
+def test_any_text_is_a_value_and_nothing_is_raised_or_called(text):
+    with suppress(ConfigError):  # a key in it that no config may have
+        assert parse_options([f'work_dir={text}']).keys() == {'work_dir'}
 
 
 def test_only_the_first_equals_sign_counts():
