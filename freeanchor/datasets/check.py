@@ -40,7 +40,8 @@ def check_sources(
         sources: The files, that of training first.
         level: ``'fast'`` or ``'full'``.
         workers: Processes that decode images; by default one for each core.
-        keep: Leave the parsed files to the data sets that read them next.
+        keep: Leave the parsed files without errors to the data sets that read
+            them next.
     """
     report = Report()
     look: Looking = partial(look_at_all, workers=workers)
@@ -50,6 +51,7 @@ def check_sources(
     names: dict[Source, dict[str, str]] = {}
     classes: dict[Source, tuple[str, ...]] = {}
     parsed = _parsed(sources, report)
+    faulty: set[str] = set()
     for source in sources:
         if source.ann_file in parsed:
             own = Report()
@@ -57,9 +59,11 @@ def check_sources(
                 names[source] = _check(parsed[source.ann_file], source, look, own)
             classes[source] = own.sets[-1].classes
             report.add_new(own)
+            if own.errors:
+                faulty.add(source.ann_file)
     if keep:
-        for path, data in parsed.items():
-            keep_parsed(path, data)
+        for path in parsed.keys() - faulty:
+            keep_parsed(path, parsed[path])
     check_same_classes(classes, report)
     check_splits(names, report)
     return report

@@ -69,7 +69,10 @@ def read_coco(
 
 
 def _checked(path: str, need_annotations: bool, allow_outside: bool) -> CocoFile:
-    data = _parsed.pop(_state(path), None) or parse_coco(path)
+    found = _parsed.pop(_state(path), None)
+    if found is not None:
+        return _as_file(path, found)
+    data = parse_coco(path)
     lists = data if need_annotations else {'annotations': [], **data}
     for key in LISTS:
         if not isinstance(lists.get(key), list):
@@ -78,12 +81,17 @@ def _checked(path: str, need_annotations: bool, allow_outside: bool) -> CocoFile
     if not lists['images']:
         raise DataError(f"{path}: 'images' is empty, list the images there")
 
-    categories = _named_categories(path, lists['categories'])
-    for image in lists['images']:
+    file = _as_file(path, lists)
+    for image in file.images:
         check_image(path, image, allow_outside)
-    image_ids = {image['id'] for image in lists['images']}
-    check_annotations(path, lists['annotations'], image_ids, categories)
-    return CocoFile(lists['images'], lists['annotations'], categories)
+    image_ids = {image['id'] for image in file.images}
+    check_annotations(path, file.annotations, image_ids, file.categories)
+    return file
+
+
+def _as_file(path: str, lists: dict[str, Any]) -> CocoFile:
+    categories = _named_categories(path, lists['categories'])
+    return CocoFile(lists['images'], lists.get('annotations', []), categories)
 
 
 def parse_coco(path: str, outlines: bool = False) -> dict[str, Any]:
@@ -129,7 +137,8 @@ def parse_coco(path: str, outlines: bool = False) -> dict[str, Any]:
 def keep_parsed(path: str, data: dict[str, Any]) -> None:
     """Let the next :func:`read_coco` of this file, if unchanged, use ``data``.
 
-    A check reads the whole file before training, and COCO's takes ten seconds.
+    It must be known to be sound: it is not checked again. A check reads the whole
+    file before training, and COCO's takes ten seconds.
     """
     _parsed[_state(path)] = data
 
