@@ -35,4 +35,4 @@ def _due_iterations(rank: int, processes: int) -> list[int]:
 def test_several_processes_agree():
     first, second = run_on_processes(_due_iterations, 2)
     assert first == second
-    assert 2 <= len(first) <= 10
+    assert 2 <= len(first) < 90
