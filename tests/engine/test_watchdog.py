@@ -46,7 +46,7 @@ def test_only_single_steps_have_the_short_limit(tmp_path: Path) -> None:
         (lambda: hook.before_train_epoch(runner), 100),
         (lambda: hook.before_train_iter(runner, 0), 10),
         (lambda: hook.after_train_iter(runner, 0), 10),
-        (lambda: hook.before_save_checkpoint(runner, {}), 100),
+        (lambda: hook.saving(runner), 100),
         (lambda: hook.settled(runner, 'iteration'), 10),
         (lambda: hook.after_train_epoch(runner), 100),
         (lambda: hook.settled(runner, 'epoch'), 100),
