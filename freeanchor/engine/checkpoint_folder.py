@@ -80,9 +80,10 @@ class CheckpointFolder:
                 What stood in the folder before still does.
         """
         path = self.folder / name
-        others = [x for x in self._listed() if x.file != name]
+        listed = self._listed()
+        others = [x for x in listed if x.file != name]
         # What the list says of a file must not outlive the file.
-        if len(others) < len(self._listed()):
+        if len(others) < len(listed):
             self._list(others)
         digest = write_atomically(path, lambda file: torch.save(checkpoint, file))
         if sha256_of(path) != digest:

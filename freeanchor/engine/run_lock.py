@@ -86,9 +86,13 @@ class RunLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Taking over a stale one can be lost to another process that does too.
         for _ in range(3):
-            if self._create():
-                threading.Thread(target=self._live, daemon=True).start()
-                return self
+            try:
+                if self._create():
+                    threading.Thread(target=self._live, daemon=True).start()
+                    return self
+            except BaseException:  # a signal, while the file was made
+                self._release()
+                raise
             self._take_over()
         raise self._refusal(read_owner(self.path))
 
@@ -98,6 +102,9 @@ class RunLock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._release()
+
+    def _release(self) -> None:
         self._ended.set()
         if read_owner(self.path) == self.owner:
             self.path.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from freeanchor.registry import HOOKS
 
 from . import exit_codes
 from .agreement import Agreement
-from .random_state import random_state, set_random_state
 from .signals import STOP, ShieldedWorker, StopRun
 from .worker_faults import report_deaths_to_loader
 
@@ -37,7 +36,6 @@ class StopHook(Hook):
 
     def __init__(self) -> None:
         self._agreement: Agreement | None = None
-        self._before_validation: dict[str, Any] | None = None
         self._common_batches = 0
         self._installed = False
 
@@ -60,12 +58,8 @@ class StopHook(Hook):
             STOP.restore()
 
     def settled(self, runner: Any, after: str) -> None:
-        self._before_validation = None
         if self._any_wants_to_stop():
             self._stop(runner)
-        position = getattr(runner.train_loop, 'position', None)
-        if getattr(position, 'validation_due', False):
-            self._before_validation = random_state()
 
     def before_val_epoch(self, runner: Runner) -> None:
         if self._agreement is not None:
@@ -85,8 +79,6 @@ class StopHook(Hook):
         for hook in runner.hooks:
             if isinstance(hook, EMAHook):  # it validates with other weights
                 hook._swap_ema_parameters()
-        if self._before_validation is not None:
-            set_random_state(self._before_validation)
         self._stop(runner)
 
     def _any_wants_to_stop(self) -> bool:

@@ -104,7 +104,6 @@ def test_damage_within_a_jpeg_is_seen_where_it_is_decoded(tmp_path):
     assert 'damaged_pixels' in codes(checked(source, 'full'))
 
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='the decoder is replaced by fork')
 def test_an_image_that_kills_the_decoder_is_named_and_the_others_are_looked_at(
     tmp_path, monkeypatch
 ):

@@ -61,7 +61,6 @@ def test_a_long_file_that_is_no_image_is_none(tmp_path):
     assert 'header is damaged' in text
 
 
-@pytest.mark.skipif(not hasattr(os, 'fork'), reason='the decoder is replaced by fork')
 def test_after_a_crash_only_the_files_it_may_be_of_are_looked_at_alone(
     tmp_path, monkeypatch
 ):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,19 @@ from freeanchor.registry import DATASETS, METRICS, MODELS
 
 ITERATIONS = 5  # of an epoch
 EPOCHS = 4
+
+
+class Points(torch.utils.data.Dataset):
+    """Twelve points, the same each time."""
+
+    metainfo: ClassVar = dict(classes=('cell',))
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        values = torch.randn(4, generator=torch.Generator().manual_seed(index))
+        return values[:3], values[3]
 
 
 @DATASETS.register_module()

@@ -32,7 +32,7 @@ def codes(tmp_path, monkeypatch):
     [
         (ConfigError('wrong key'), 2),
         (FileNotFoundError(2, 'No such file', 'a.json'), 2),
-        (PermissionError(13, 'Permission denied', '/root/work'), 2),
+        (PermissionError(13, 'Permission denied', '/data/work'), 2),
         (OwnError('a box of image 3'), 3),
         (StopRun('SIGTERM: stopped after iteration 5'), 75),
     ],

@@ -1,7 +1,7 @@
 """What is logged is MMEngine's, and nothing is waited for."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook
@@ -10,10 +10,11 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.data import Dataset
 
 from freeanchor.engine import DetectionRunner
 from freeanchor.engine.device_log import DeviceMessageHub
+
+from .lines import Points
 
 INTERVAL, SAVED = 4, 5
 SCOPES: dict[type[Runner], str] = {DetectionRunner: 'freeanchor', Runner: 'mmengine'}
@@ -35,17 +36,6 @@ class Waits(TorchDispatchMode):
         if name in WAITS:
             self.seen.append(name)
         return func(*args, **(kwargs or {}))
-
-
-class Points(Dataset):
-    metainfo: ClassVar = dict(classes=('cell',))
-
-    def __len__(self) -> int:
-        return 12
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        values = torch.randn(4, generator=torch.Generator().manual_seed(index))
-        return values[:3], values[3]
 
 
 class Line(BaseModel):

@@ -2,27 +2,17 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from freeanchor.engine import DetectionRunner, FiniteLossHook, NonFiniteError
 from freeanchor.engine.finite_step import FiniteStep
 
-
-class Points(Dataset):
-    metainfo: ClassVar = dict(classes=('cell',))
-
-    def __len__(self) -> int:
-        return 12
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        values = torch.randn(4, generator=torch.Generator().manual_seed(index))
-        return values[:3], values[3]
+from .lines import Points
 
 
 class Line(BaseModel):

@@ -21,12 +21,18 @@ def names() -> list[str]:
     return list(attacks(Path('marker')))
 
 
-@pytest.mark.parametrize('format', FORMATS)
-@pytest.mark.parametrize('name', names())
+@pytest.mark.parametrize(
+    ('name', 'format'),
+    [
+        (name, format)
+        for name in names()
+        for format in FORMATS
+        # Protocol 0 has no arrays of objects.
+        if (name, format) != ('object array', 'pickle of protocol 0')
+    ],
+)
 def test_an_attack_is_refused_with_the_name_of_the_file(name, format, tmp_path):
     marker, path = tmp_path / 'marker', tmp_path / 'evil.pth'
-    if format == 'pickle of protocol 0' and name == 'object array':
-        pytest.skip('numpy does not pickle it so')
     write_attack(path, marker, name, format)
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(nn.Linear(2, 2), str(path))

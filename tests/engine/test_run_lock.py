@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from multiprocessing import get_context
@@ -10,6 +11,7 @@ import pytest
 
 from freeanchor.engine import ConfigError
 from freeanchor.engine.run_lock import NAME, STALE, Owner, RunLock, read_owner, start_of
+from freeanchor.engine.signals import StopRun
 
 
 def write(folder, owner: Owner, age: float = 0) -> None:
@@ -44,6 +46,16 @@ def test_the_lock_goes_with_a_run_that_fails(tmp_path):
     with pytest.raises(ZeroDivisionError), RunLock(tmp_path):
         _ = 1 / 0
     assert not (tmp_path / NAME).exists()
+
+
+def test_the_lock_goes_with_a_signal_that_comes_while_it_is_made(tmp_path, monkeypatch):
+    def interrupted(thread):
+        raise StopRun('SIGTERM')
+
+    monkeypatch.setattr(threading.Thread, 'start', interrupted)
+    with pytest.raises(StopRun), RunLock(tmp_path):
+        pass
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_second_run_is_refused_and_told_whose_the_folder_is(tmp_path):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from freeanchor.datasets.shapes import write_shapes
+from freeanchor.engine.run_lock import start_of
 
 from . import tool
 
@@ -185,6 +186,13 @@ def start_command(command: list[str], folder: Path, **env: str) -> Run:
     return Run(process, output)
 
 
+def launch(config: Path, *args: str, **env: str) -> Run:
+    """Two processes under tools/dist_train.sh."""
+    command = ['bash', str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', *args]
+    env = dict(PYTHON=sys.executable, CUDA_VISIBLE_DEVICES='', **env)
+    return start_command(command, config.parent, **env)
+
+
 def train_command(config: Path, *args: str) -> list[str]:
     """The command line of tools/train.py, for :func:`start_command`."""
     return [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), *args]
@@ -229,6 +237,11 @@ def wait_for(condition: Callable[[], Any], timeout: float = 60) -> Any:
             return value
         time.sleep(0.02)
     raise AssertionError(f'not so within {timeout} s')
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, if only as one that nobody has buried yet."""
+    return start_of(pid) is None
 
 
 def state_of(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import random
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from freeanchor.engine.checkpoint_folder import CheckpointFolder
 
 from .comparing import differences
 from .runs import (
-    ROOT,
     Run,
     finish,
     kill,
+    launch,
     run,
     start,
-    start_command,
     state_of,
     toy_config,
     wait_for,
@@ -105,13 +103,6 @@ def test_an_iteration_based_run_is_killed(tmp_path):
     assert code == 0, text[-3000:]
     states = [state_of(x.parent / 'work' / 'iter_30.pth') for x in (calm, killed)]
     assert differences(*states) == []
-
-
-def launch(config: Path, *args: str) -> Run:
-    """tools/dist_train.sh with two processes."""
-    script = str(ROOT / 'tools' / 'dist_train.sh')
-    command = ['bash', script, str(config), '2', *args]
-    return start_command(command, config.parent, PYTHON=sys.executable)
 
 
 @pytest.mark.slow

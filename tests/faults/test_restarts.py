@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,11 @@ import pytest
 
 from .comparing import differences
 from .runs import (
-    ROOT,
     Run,
     finish,
+    is_gone,
+    launch,
     start,
-    start_command,
     state_of,
     toy_config,
     wait_for,
@@ -25,13 +23,6 @@ from .runs import (
 pytestmark = pytest.mark.slow
 OFTEN: dict[str, Any] = dict(default_hooks=dict(checkpoint=dict(every_minutes=0.0001)))
 FAR = ('--cfg-options', 'train_cfg.max_epochs=500')
-
-
-def launch(config: Path, *args: str, **env: str) -> Run:
-    """Two processes under tools/dist_train.sh."""
-    command = ['bash', str(ROOT / 'tools' / 'dist_train.sh'), str(config), '2', *args]
-    env = dict(PYTHON=sys.executable, CUDA_VISIBLE_DEVICES='', **env)
-    return start_command(command, config.parent, **env)
 
 
 def start_ranks(config: Path) -> list[Run]:
@@ -65,13 +56,6 @@ def processes_of(launcher: Run) -> list[int]:
             found.append(pid)
     assert len(found) == 2
     return found
-
-
-def is_gone(pid: int) -> bool:
-    state = subprocess.run(
-        ['ps', '-o', 'stat=', '-p', str(pid)], capture_output=True, text=True
-    ).stdout
-    return not state.strip() or state.startswith('Z')
 
 
 def test_a_signal_to_one_process_stops_all_with_their_state_saved(tmp_path):

@@ -9,21 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.runs import finish, kill, start, toy_config, wait_for
+from tests.faults.runs import finish, is_gone, kill, start, toy_config, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 
 LIMIT = dict(watchdog=dict(min_seconds=3, slow_seconds=20))
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it is there, and not only waits for somebody to take notice."""
-    try:
-        return (
-            Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-        )
-    except OSError:
-        return False
 
 
 def test_a_worker_that_waits_for_a_file_ends_the_run(tmp_path: Path) -> None:
@@ -48,7 +38,7 @@ def test_a_worker_that_waits_for_a_file_ends_the_run(tmp_path: Path) -> None:
         assert 'waiting for a batch' in report
     worker = re.search(r'\(pid (\d+)\):\n  .*\n  waits for', report)
     assert worker is not None
-    wait_for(lambda: not is_alive(int(worker[1])))
+    wait_for(lambda: is_gone(int(worker[1])))
 
 
 def test_a_rank_that_is_stopped_is_named(tmp_path: Path) -> None:
