@@ -33,6 +33,9 @@ class DensePredictions:
     deltas: tuple[Tensor, ...]  # per level (B, P_l, K, 4), as the coder writes them
     anchors: tuple[Tensor, ...]  # per level (A_l, 4) xyxy, pixels
     coder: DeltaBoxCoder
+    # Per level (B, P_l, K, 1), before the sigmoid: how good the anchor's box is
+    # (centerness, overlap). Empty where the head has no branch for it.
+    quality: tuple[Tensor, ...] = ()
 
     @classmethod
     def from_maps(
@@ -41,6 +44,7 @@ class DensePredictions:
         deltas: Sequence[Tensor],
         anchors: Sequence[Tensor],
         coder: DeltaBoxCoder,
+        quality: Sequence[Tensor] = (),
     ) -> 'DensePredictions':
         """From maps as a head's convolutions write them.
 
@@ -49,6 +53,7 @@ class DensePredictions:
             deltas: Per level ``(B, K * 4, H_l, W_l)``.
             anchors: Per level ``(H_l * W_l * K, 4)`` xyxy, pixels.
             coder: How deltas are read.
+            quality: Per level ``(B, K, H_l, W_l)``, or none at all.
         """
 
         def view(maps: Tensor, own: Tensor) -> Tensor:
@@ -60,6 +65,7 @@ class DensePredictions:
             deltas=tuple(map(view, deltas, anchors)),
             anchors=tuple(anchors),
             coder=coder,
+            quality=tuple(map(view, quality, anchors)),
         )
 
     @property

@@ -40,9 +40,14 @@ def predictions(
     dtype: torch.dtype = torch.float32,
     logit: float | None = None,
     stds: Sequence[float] = STDS,
+    with_quality: bool = False,
+    **anchors: Any,
 ) -> DensePredictions:
-    """Random leaves that require gradients, or all logits the same."""
-    generator = AnchorGenerator(strides)
+    """Random leaves that require gradients, or all logits the same.
+
+    ``anchors`` are further arguments of the generator.
+    """
+    generator = AnchorGenerator(strides, **anchors)
     cells = [(-(-size // s), -(-size // s)) for s in strides]
     counts = [h * w for h, w in cells]
 
@@ -59,6 +64,7 @@ def predictions(
         deltas=tuple(leaf(n, 4, 0.0, 0.5) for n in counts),
         anchors=generator(cells),
         coder=DeltaBoxCoder(stds),
+        quality=tuple(leaf(n, 1, 0.0, 1.0) for n in counts) if with_quality else (),
     )
 
 
@@ -72,8 +78,8 @@ def objects(*samples: BaseDataElement) -> Objects:
 
 
 def gradients(loss: dict[str, Tensor], batch: DensePredictions) -> list[Tensor]:
-    """Of the sum of all terms, in logits and deltas, level by level."""
-    leaves = [*batch.logits, *batch.deltas]
+    """Of the sum of all terms, in logits, deltas and quality, level by level."""
+    leaves = [*batch.logits, *batch.deltas, *batch.quality]
     return list(torch.autograd.grad(sum(loss.values()), leaves))
 
 

@@ -112,3 +112,13 @@ def test_a_label_the_head_does_not_have_is_refused(label: int) -> None:
 
 def test_a_box_partly_outside_is_accepted() -> None:
     check_objects([sample([[-5, -5, 5, 5], [60, 60, 99, 99]], [0, 2])], num_classes=3)
+
+
+def test_quality_is_read_like_logits_or_is_not_there() -> None:
+    logits = [torch.rand(2, 6, 4, 3)]  # 3 anchors a position, 2 classes
+    deltas, quality = [torch.rand(2, 12, 4, 3)], torch.rand(2, 3, 4, 3)
+    anchors, coder = [torch.rand(36, 4)], DeltaBoxCoder()
+    assert DensePredictions.from_maps(logits, deltas, anchors, coder).quality == ()
+    found = DensePredictions.from_maps(logits, deltas, anchors, coder, [quality])
+    assert found.quality[0].shape == (2, 12, 3, 1)
+    assert found.quality[0][1, 7, 2, 0] == quality[1, 2, 2, 1]  # row 2, column 1
