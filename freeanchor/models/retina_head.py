@@ -1,16 +1,15 @@
 """RetinaNet's head: two towers of convolutions shared by all levels."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
-from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from freeanchor.registry import MODELS, TASK_UTILS
 from freeanchor.structures import DensePredictions
 
 from .convolution import Conv2d
+from .tower import apply_tower, initialisation, tower
 
 
 @MODELS.register_module()
@@ -39,43 +38,23 @@ class RetinaHead(BaseModule):
         stacked_convs: int = 4,
         prior_prob: float = 0.01,
     ) -> None:
-        super().__init__(
-            dict(
-                type='Normal',
-                layer='Conv2d',
-                std=0.01,
-                override=dict(
-                    type='Normal', name='retina_cls', std=0.01, bias_prob=prior_prob
-                ),
-            )
-        )
+        super().__init__(initialisation(prior_prob))
         self.num_classes = num_classes
         self.anchors = TASK_UTILS.build(anchor_generator)
         self.coder = TASK_UTILS.build(bbox_coder)
 
-        def tower() -> nn.ModuleList:
-            widths = [in_channels] + [feat_channels] * stacked_convs
-            return nn.ModuleList(
-                ConvModule(i, o, 3, padding=1, conv_cfg=dict(type=Conv2d))
-                for i, o in pairwise(widths)
-            )
-
         # These names are the keys of published checkpoints.
         width = feat_channels if stacked_convs else in_channels
         per_cell = self.anchors.num_anchors
-        self.cls_convs, self.reg_convs = tower(), tower()
+        self.cls_convs = tower(in_channels, feat_channels, stacked_convs)
+        self.reg_convs = tower(in_channels, feat_channels, stacked_convs)
         self.retina_cls = Conv2d(width, per_cell * num_classes, 3, padding=1)
         self.retina_reg = Conv2d(width, per_cell * 4, 3, padding=1)
 
     def forward(self, features: Sequence[Tensor]) -> DensePredictions:
         """Predictions from one ``(B, C, H_l, W_l)`` map per level."""
-        logits, deltas = [], []
-        for cls in features:
-            reg = cls
-            for cls_conv, reg_conv in zip(self.cls_convs, self.reg_convs):
-                cls, reg = cls_conv(cls), reg_conv(reg)
-            logits.append(self.retina_cls(cls))
-            deltas.append(self.retina_reg(reg))
+        logits = [self.retina_cls(apply_tower(self.cls_convs, x)) for x in features]
+        deltas = [self.retina_reg(apply_tower(self.reg_convs, x)) for x in features]
         return self.predictions(logits, deltas)
 
     def predictions(
