@@ -3,6 +3,7 @@ from .assign import BACKGROUND, IGNORED, assign_by_iou, max_iou_assign
 from .coder import DeltaBoxCoder
 from .fusing import can_fuse, device_of
 from .overlaps import aligned_iou, pairwise_iof, pairwise_iou
+from .scoring import Scoring
 from .search import most_overlapping, overlapping
 from .select import select_detections
 
@@ -11,6 +12,7 @@ __all__ = [
     'IGNORED',
     'AnchorGenerator',
     'DeltaBoxCoder',
+    'Scoring',
     'aligned_iou',
     'assign_by_iou',
     'can_fuse',

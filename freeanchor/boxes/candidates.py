@@ -9,11 +9,13 @@ recorded in a CUDA graph.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import torch
 from torch import Tensor
 
 from .coder import DeltaBoxCoder
+from .scoring import PRODUCT, Scoring
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ def sparse_candidates(
     limits: Tensor,
     score_thr: float,
     nms_pre: int,
+    quality: Sequence[Tensor] = (),
+    scoring: Scoring = PRODUCT,
 ) -> Candidates:
     """The ``nms_pre`` best entries above ``score_thr`` of each level and image.
 
@@ -44,10 +48,15 @@ def sparse_candidates(
         levels: The pyramid's levels.
         coder: How deltas are read.
         limits: ``(B, 2)`` width and height of each image, pixels.
-        score_thr: Candidates score above this.
+        score_thr: Candidates rank above this.
         nms_pre: Candidates per level and image.
+        quality: Per level ``(B, ..., 1)`` logits, or none at all.
+        scoring: How class score and quality make a score.
     """
-    rows = [_above(*level, score_thr, nms_pre) for level in levels]
+    rows = [
+        _above(*level, own, scoring, score_thr, nms_pre)
+        for level, own in zip(levels, quality or repeat(None))
+    ]
     scores, labels, image, deltas, anchors = map(torch.cat, zip(*rows))
     boxes, solid = _decode(coder, anchors, deltas, limits[image])
     return Candidates(boxes[solid], scores[solid], labels[solid], image[solid])
@@ -59,6 +68,8 @@ def dense_candidates(
     limits: Tensor,
     score_thr: float,
     nms_pre: int,
+    quality: Sequence[Tensor] = (),
+    scoring: Scoring = PRODUCT,
 ) -> Candidates:
     """What :func:`sparse_candidates` finds, in a fixed number of rows.
 
@@ -66,10 +77,13 @@ def dense_candidates(
     Entries are ranked by their logits: among the last places of a level,
     entries whose scores round to the same number may be others.
     """
-    rows = [_best(*level, nms_pre) for level in levels]
-    scores, labels, deltas, anchors = (torch.cat(x, dim=1) for x in zip(*rows))
+    rows = [
+        _best(*level, own, scoring, nms_pre)
+        for level, own in zip(levels, quality or repeat(None))
+    ]
+    ranks, scores, labels, deltas, anchors = (torch.cat(x, dim=1) for x in zip(*rows))
     boxes, solid = _decode(coder, anchors, deltas, limits[:, None])
-    rejected = ~(solid & (scores > score_thr))
+    rejected = ~(solid & (ranks > score_thr))
     num_images = len(limits)
     image = torch.arange(num_images, device=scores.device)[:, None]
     image = image.expand_as(scores).masked_fill(rejected, num_images)
@@ -95,15 +109,24 @@ def lowest_logit(score_thr: float, dtype: torch.dtype) -> float:
 
 
 def _above(
-    logits: Tensor, deltas: Tensor, anchors: Tensor, score_thr: float, limit: int
+    logits: Tensor,
+    deltas: Tensor,
+    anchors: Tensor,
+    quality: Tensor | None,
+    scoring: Scoring,
+    score_thr: float,
+    limit: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     wide = torch.promote_types(logits.dtype, torch.float32)
-    index = _nonzero(logits > lowest_logit(score_thr, logits.dtype))
-    scores = logits[tuple(index)].to(wide).sigmoid()
+    least = scoring.least_class_score(score_thr)
+    index = _nonzero(logits > lowest_logit(least, logits.dtype))
+    class_scores = logits[tuple(index)].to(wide).sigmoid()
+    own = None if quality is None else quality[tuple(index[:-1])][:, 0]
+    ranks, scores = scoring.rank_and_score(class_scores, own)
 
     # By image, best first, and among equals in the order of anchors.
-    order = torch.nonzero(scores > score_thr)[:, 0]
-    order = order[scores[order].sort(descending=True, stable=True).indices]
+    order = torch.nonzero(ranks > score_thr)[:, 0]
+    order = order[ranks[order].sort(descending=True, stable=True).indices]
     order = order[index[0, order].sort(stable=True).indices]
     image = index[0, order]
     rank = torch.arange(len(order), device=order.device)
@@ -116,16 +139,24 @@ def _above(
 
 
 def _best(
-    logits: Tensor, deltas: Tensor, anchors: Tensor, limit: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    logits: Tensor,
+    deltas: Tensor,
+    anchors: Tensor,
+    quality: Tensor | None,
+    scoring: Scoring,
+    limit: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     num_classes = logits.shape[-1]
     wide = torch.promote_types(logits.dtype, torch.float32)
-    flat = logits.flatten(1)
-    values, index = flat.topk(min(limit, flat.shape[1]), sorted=False)
+    order = scoring.order(logits, quality).flatten(1)
+    index = order.topk(min(limit, order.shape[1]), sorted=False).indices
+    class_scores = logits.flatten(1).gather(1, index).to(wide).sigmoid()
     anchor = index // num_classes
+    own = None if quality is None else quality.flatten(1).gather(1, anchor)
+    ranks, scores = scoring.rank_and_score(class_scores, own)
     deltas = deltas.flatten(1, -2)
     deltas = deltas.gather(1, anchor[..., None].expand(-1, -1, 4)).to(wide)
-    return values.to(wide).sigmoid(), index % num_classes, deltas, anchors[anchor]
+    return ranks, scores, index % num_classes, deltas, anchors[anchor]
 
 
 def _nonzero(mask: Tensor) -> Tensor:

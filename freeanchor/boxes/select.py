@@ -1,12 +1,14 @@
 """From dense predictions to a short list of detections."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from .coder import DeltaBoxCoder
+from .scoring import Scoring
 
 
 def select_detections(
@@ -17,6 +19,9 @@ def select_detections(
     nms_pre: int = 1000,
     nms_iou: float = 0.5,
     max_per_img: int = 100,
+    rank_powers: tuple[float, float] = (1.0, 0.0),
+    score_powers: tuple[float, float] = (1.0, 1.0),
+    quality: Sequence[Tensor] = (),
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Keep the best boxes of one image.
 
@@ -27,16 +32,23 @@ def select_detections(
             ``(A_l, 4)`` of each pyramid level.
         coder: How deltas are read.
         image_size: Height and width that boxes are clipped to, pixels.
-        score_thr: Candidates must score above this.
+        score_thr: Candidates must rank above this.
         nms_pre: Candidates (anchor and class) kept per level.
         nms_iou: Of two boxes of a class that overlap more, the lower goes.
         max_per_img: Boxes kept in the end.
+        rank_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
+        score_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
+        quality: Logits ``(A_l, 1)`` of each level, or none at all.
 
     Returns:
         Boxes ``(N, 4)`` xyxy in pixels, scores ``(N,)`` and labels ``(N,)``,
         best first.
     """
-    candidates = [_top(*level, score_thr, nms_pre) for level in levels]
+    scoring = Scoring(rank_powers, score_powers)
+    candidates = [
+        _top(*level, own, scoring, score_thr, nms_pre)
+        for level, own in zip(levels, quality or repeat(None))
+    ]
     scores, labels, deltas, anchors = map(torch.cat, zip(*candidates))
     boxes = clip_boxes_to_image(coder.decode(anchors, deltas), image_size)
 
@@ -48,12 +60,17 @@ def select_detections(
 
 
 def _top(
-    logits: Tensor, deltas: Tensor, anchors: Tensor, score_thr: float, limit: int
+    logits: Tensor,
+    deltas: Tensor,
+    anchors: Tensor,
+    quality: Tensor | None,
+    scoring: Scoring,
+    score_thr: float,
+    limit: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     wide = torch.promote_types(logits.dtype, torch.float32)
-    scores = logits.to(wide).sigmoid()
-    index, labels = torch.nonzero(scores > score_thr, as_tuple=True)
-    scores, order = scores[index, labels].sort(descending=True, stable=True)
-    order = order[:limit]
-    index = index[order]
-    return scores[:limit], labels[order], deltas[index].to(wide), anchors[index]
+    ranks, scores = scoring.rank_and_score(logits.to(wide).sigmoid(), quality)
+    index, labels = torch.nonzero(ranks > score_thr, as_tuple=True)
+    order = ranks[index, labels].argsort(descending=True, stable=True)[:limit]
+    index, labels = index[order], labels[order]
+    return scores[index, labels], labels, deltas[index].to(wide), anchors[index]

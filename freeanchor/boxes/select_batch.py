@@ -8,6 +8,7 @@ from torchvision.ops import batched_nms, nms
 
 from .candidates import Candidates, Level, dense_candidates, sparse_candidates
 from .coder import DeltaBoxCoder
+from .scoring import Scoring
 
 NMS_BOXES = 2**15
 """Boxes that one call of a GPU's NMS compares pairwise: 128 MiB of bits."""
@@ -21,6 +22,9 @@ def select_batch(
     nms_pre: int = 1000,
     nms_iou: float = 0.5,
     max_per_img: int = 100,
+    rank_powers: tuple[float, float] = (1.0, 0.0),
+    score_powers: tuple[float, float] = (1.0, 1.0),
+    quality: Sequence[Tensor] = (),
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Keep the best boxes of each image of a batch.
 
@@ -31,17 +35,21 @@ def select_batch(
             ``(A_l, 4)`` of each pyramid level, in any memory format.
         coder: How deltas are read.
         limits: ``(B, 2)`` width and height of each image, pixels.
-        score_thr: Candidates must score above this.
+        score_thr: Candidates must rank above this.
         nms_pre: Candidates (anchor and class) kept per level and image.
         nms_iou: Of two boxes of a class that overlap more, the lower goes.
         max_per_img: Boxes kept of each image.
+        rank_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
+        score_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
+        quality: Per level ``(B, ..., 1)`` logits, or none at all.
 
     Returns:
         For each image boxes ``(N, 4)`` xyxy in pixels, scores ``(N,)`` and
         labels ``(N,)``, best first; float32 or wider.
     """
     find = candidate_finder(limits.device)
-    candidates = find(levels, coder, limits, score_thr, nms_pre)
+    scoring = Scoring(rank_powers, score_powers)
+    candidates = find(levels, coder, limits, score_thr, nms_pre, quality, scoring)
     return suppress(candidates, len(limits), nms_iou, max_per_img)
 
 

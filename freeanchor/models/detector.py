@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
-from freeanchor.boxes import select_detections
+from freeanchor.boxes import Scoring, select_detections
 from freeanchor.boxes.candidates import Candidates
 from freeanchor.boxes.select_batch import candidate_finder, suppress
 from freeanchor.registry import MODELS, SCOPE
@@ -48,6 +48,7 @@ class SingleStageDetector(BaseModel):
         self.bbox_head = MODELS.build(bbox_head)
         self.loss = MODELS.build(loss)
         self.test_cfg = _checked(test_cfg)
+        self.scoring = Scoring(**_settings(test_cfg, 'rank_powers', 'score_powers'))
 
     def forward(
         self,
@@ -102,7 +103,14 @@ class SingleStageDetector(BaseModel):
         levels = list(zip(found.logits, found.deltas, found.anchors))
         settings = _settings(self.test_cfg, 'score_thr', 'nms_pre')
         find = candidate_finder(inputs.device)
-        return find(levels, found.coder, limits, **settings)
+        return find(
+            levels,
+            found.coder,
+            limits,
+            **settings,
+            quality=found.quality,
+            scoring=self.scoring,
+        )
 
     def _detect(
         self, inputs: Tensor, samples: list[BaseDataElement]
@@ -126,7 +134,7 @@ class SingleStageDetector(BaseModel):
 
 def _checked(test_cfg: dict) -> dict:
     valid = set(inspect.signature(select_detections).parameters)
-    valid -= {'levels', 'coder', 'image_size'}
+    valid -= {'levels', 'coder', 'image_size', 'quality'}
     for key in test_cfg:
         if key not in valid:
             near = get_close_matches(key, valid, n=1) or [', '.join(sorted(valid))]

@@ -1,10 +1,11 @@
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from freeanchor.boxes import AnchorGenerator, DeltaBoxCoder
+from freeanchor.boxes import AnchorGenerator, DeltaBoxCoder, Scoring
 from freeanchor.boxes.candidates import (
     Candidates,
     dense_candidates,
@@ -14,6 +15,8 @@ from freeanchor.boxes.candidates import (
 
 LIMITS = torch.tensor([[64.0, 48.0], [50.0, 64.0], [64.0, 64.0]])
 CODER = DeltaBoxCoder((0.1, 0.1, 0.2, 0.2))
+GEOMETRIC_MEAN = Scoring((0.5, 0.5), (0.5, 0.5))
+SCORINGS = [Scoring(), GEOMETRIC_MEAN, Scoring((0.6, 0.2), (1.0, 0.5))]
 
 
 def levels(
@@ -37,6 +40,15 @@ def levels(
     return [
         (view(num_classes, mean, size), view(4, 0.0, size), level)
         for size, level in zip(sizes, anchors(sizes))
+    ]
+
+
+def quality_of(given: list[tuple[Tensor, Tensor, Tensor]]) -> list[Tensor]:
+    """Logits of quality for each anchor of each level."""
+    generator = torch.Generator().manual_seed(1)
+    return [
+        torch.randn(*x.shape[:-1], 1, generator=generator).to(x.dtype)
+        for x, _, _ in given
     ]
 
 
@@ -65,6 +77,39 @@ def test_both_ways_find_the_same_rows(
     sparse = sparse_candidates(given, CODER, LIMITS, score_thr, nms_pre)
     dense = dense_candidates(given, CODER, LIMITS, score_thr, nms_pre)
     torch.testing.assert_close(rows(sparse), rows(dense), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('nms_pre', [5, 1000])
+@pytest.mark.parametrize('score_thr', [0.0, 0.05, 0.4])
+@pytest.mark.parametrize('scoring', SCORINGS)
+def test_both_ways_find_the_same_rows_where_boxes_have_a_quality(
+    nms_pre: int, score_thr: float, scoring: Scoring
+) -> None:
+    given = levels()
+    settings = CODER, LIMITS, score_thr, nms_pre, quality_of(given), scoring
+    sparse, dense = (f(given, *settings) for f in (sparse_candidates, dense_candidates))
+    assert len(sparse.scores) >= 10
+    torch.testing.assert_close(rows(sparse), rows(dense), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('find', [sparse_candidates, dense_candidates])
+def test_the_threshold_and_the_limit_go_by_rank_not_by_score(find: Any) -> None:
+    # Two anchors: one is surer of its class, the other of its box.
+    box = torch.tensor([[0.0, 0.0, 8.0, 8.0], [20.0, 20.0, 30.0, 30.0]])
+    level = (torch.tensor([[[2.0], [1.0]]]), torch.zeros(1, 2, 4), box)
+    quality = [torch.tensor([[[-2.0], [3.0]]])]
+    sure = torch.tensor([2.0, 1.0]).sigmoid()
+    good = torch.tensor([-2.0, 3.0]).sigmoid()
+
+    def kept(score_thr: float, scoring: Scoring) -> tuple[float, float]:
+        found = find([level], CODER, LIMITS[:1], score_thr, 1, quality, scoring)
+        row = int((found.image == 0).nonzero())
+        return found.boxes[row, 0].item(), found.scores[row].item()
+
+    product = (sure * good).tolist()
+    assert kept(0.5, Scoring()) == pytest.approx((0.0, product[0]))
+    mean = (sure * good).sqrt().tolist()
+    assert kept(0.5, GEOMETRIC_MEAN) == pytest.approx((20.0, mean[1]))
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import torch
 from torchvision.ops import batched_nms
@@ -6,7 +9,7 @@ from freeanchor.boxes import select_detections
 from freeanchor.boxes.candidates import Candidates, dense_candidates
 from freeanchor.boxes.select_batch import nms_by_offset, select_batch, suppress
 
-from .test_candidates import CODER, LIMITS, levels
+from .test_candidates import CODER, LIMITS, levels, quality_of
 
 SETTINGS = [
     dict(),
@@ -14,15 +17,22 @@ SETTINGS = [
     dict(score_thr=0.0, nms_iou=0.3, max_per_img=4),
     dict(score_thr=0.999),
 ]
+WITH_QUALITY = [
+    dict(),
+    dict(score_thr=0.2, nms_pre=7),
+    dict(rank_powers=(0.5, 0.5), score_powers=(0.5, 0.5), nms_pre=30),
+    dict(rank_powers=(1.0, 1.0), score_thr=0.0, max_per_img=4),
+]
 
 
-def one_by_one(given: list, **settings: float) -> list:
+def one_by_one(given: list, quality: Sequence = (), **settings: Any) -> list:
     """The plain form: one image after another."""
     return [
         select_detections(
             [(x[i].flatten(0, -2), d[i].flatten(0, -2), a) for x, d, a in given],
             CODER,
             (int(height), int(width)),
+            quality=[q[i].flatten(0, -2) for q in quality],
             **settings,
         )
         for i, (width, height) in enumerate(LIMITS.tolist())
@@ -39,6 +49,21 @@ def test_a_batch_is_its_images_one_by_one(
     together = select_batch(given, CODER, LIMITS, **settings)
     for ours, plain in zip(together, one_by_one(given, **settings), strict=True):
         for x, y in zip(ours, plain, strict=True):
+            assert torch.equal(x, y)
+
+
+@pytest.mark.parametrize('settings', WITH_QUALITY)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_a_batch_whose_boxes_have_a_quality_is_its_images_one_by_one(
+    settings: dict, dtype: torch.dtype
+) -> None:
+    given = levels(dtype)
+    quality = quality_of(given)
+    together = select_batch(given, CODER, LIMITS, quality=quality, **settings)
+    plain = one_by_one(given, quality, **settings)
+    assert all(len(scores) > 1 for _, scores, _ in plain)
+    for ours, theirs in zip(together, plain, strict=True):
+        for x, y in zip(ours, theirs, strict=True):
             assert torch.equal(x, y)
 
 
