@@ -23,6 +23,34 @@ def smooth_l1(prediction: Tensor, target: Tensor, beta: float) -> Tensor:
     return loss.sum(dim=-1)
 
 
+def giou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
+    """1 less the generalised overlap of two boxes, in [0, 2].
+
+    Rezatofighi et al., https://arxiv.org/abs/1902.09630: boxes that are apart
+    are told by the share of their common hull that neither covers.
+
+    Args:
+        boxes: ``(..., 4)`` xyxy, pixels.
+        targets: ``(..., 4)`` xyxy, pixels; leading dimensions broadcast.
+
+    Returns:
+        ``(...)``, differentiable in both.
+    """
+    left, top, right, bottom = boxes.unbind(-1)
+    left_t, top_t, right_t, bottom_t = targets.unbind(-1)
+    shared = (torch.minimum(right, right_t) - torch.maximum(left, left_t)).clamp(
+        min=0
+    ) * (torch.minimum(bottom, bottom_t) - torch.maximum(top, top_t)).clamp(min=0)
+    hull = (torch.maximum(right, right_t) - torch.minimum(left, left_t)) * (
+        torch.maximum(bottom, bottom_t) - torch.minimum(top, top_t)
+    )
+    area = (right - left) * (bottom - top)
+    union = area + (right_t - left_t) * (bottom_t - top_t) - shared
+    # As in MMDetection: boxes without area overlap nothing.
+    union, hull = union.clamp(min=1e-7), hull.clamp(min=1e-7)
+    return 1 - shared / union + (hull - union) / hull
+
+
 def negative_log_mean_max(log_probs: Tensor) -> Tensor:
     """``-log(Mean-max(p))`` of each bag, ``(..., K) -> (...)``.
 
@@ -89,18 +117,44 @@ def focal_negative_unless_matched(
 
     Args:
         logits: Any shape.
-        match: Probability above 0 that the anchor is matched; same shape.
+        match: Probability that the anchor is matched; same shape.
         gamma: Focusing power.
+    """
+    log_q, log_not_q = log_unless_matched(logits, match)
+    return torch.exp(gamma * log_q) * -log_not_q
+
+
+def log_unless_matched(logits: Tensor, match: Tensor) -> tuple[Tensor, Tensor]:
+    """``log(q)`` and ``log(1 - q)`` of ``q = sigmoid(logits) * (1 - match)``.
+
+    Args:
+        logits: Any shape.
+        match: Probability that the anchor is matched; same shape.
     """
     log_p, log_not_p = F.logsigmoid(logits), F.logsigmoid(-logits)
     eps = torch.finfo(match.dtype).eps
     log_q = log_p + torch.log1p(-match.clamp(max=1 - eps))
     # 1 - q = (1 - p) + p * match, a sum of positive terms: nothing cancels.
-    return torch.exp(gamma * log_q) * -torch.logaddexp(
-        log_not_p, log_p + match.clamp(min=torch.finfo(match.dtype).tiny).log()
-    )
+    log_match = match.clamp(min=torch.finfo(match.dtype).tiny).log()
+    log_not_q = torch.logaddexp(log_not_p, log_p + log_match)
+    return log_q, log_not_q.where(match > 0, log_not_p)
 
 
 def focal_positive(logits: Tensor, gamma: float) -> Tensor:
     """``(1 - p)^gamma * -log(p)`` of ``p = sigmoid(logits)``, elementwise."""
     return focal_negative(-logits, gamma)
+
+
+def quality_focal(logits: Tensor, targets: Tensor, gamma: float) -> Tensor:
+    """``|t - p|^gamma`` times the cross entropy of ``p = sigmoid(logits)`` with ``t``.
+
+    The quality focal loss of https://arxiv.org/abs/2006.04388, equation 6,
+    elementwise; at ``t = 0`` it is :func:`focal_negative`.
+
+    Args:
+        logits: Any shape.
+        targets: Soft targets in [0, 1], same shape.
+        gamma: Focusing power.
+    """
+    entropy = targets * F.logsigmoid(logits) + (1 - targets) * F.logsigmoid(-logits)
+    return (targets - logits.sigmoid()).abs().pow(gamma) * -entropy

@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import exp, mpf
 from torch.testing import assert_close
-from torchvision.ops import sigmoid_focal_loss
+from torchvision.ops import generalized_box_iou, sigmoid_focal_loss
 
 from freeanchor.losses.functional import (
     focal_negative,
     focal_negative_unless_matched,
     focal_positive,
+    giou_loss,
+    log_unless_matched,
     negative_log_mean_max,
+    quality_focal,
     saturated_linear,
     smooth_l1,
 )
@@ -131,3 +134,37 @@ def test_a_wrong_certainty_costs_in_proportion_to_its_logit() -> None:
 def test_smooth_l1_without_beta_is_l1() -> None:
     a, b = torch.randn(5, 4), torch.randn(5, 4)
     assert_close(smooth_l1(a, b, beta=0.0), (a - b).abs().sum(dim=1))
+
+
+def test_a_match_of_zero_leaves_the_probability_as_it_is() -> None:
+    log_q, log_not_q = log_unless_matched(HUGE, torch.zeros_like(HUGE))
+    assert_close(log_q, torch.nn.functional.logsigmoid(HUGE))
+    assert_close(log_not_q, torch.nn.functional.logsigmoid(-HUGE))
+
+
+def test_giou_is_torchvisions() -> None:
+    boxes, others = torch.rand(2, 50, 4, dtype=torch.float64) * 60
+    boxes[:, 2:] += boxes[:, :2]
+    others[:, 2:] += others[:, :2]
+    theirs = generalized_box_iou(boxes, others)
+    assert_close(giou_loss(boxes[:, None], others), 1 - theirs)
+
+
+def test_giou_of_boxes_without_area_is_finite_with_its_gradient() -> None:
+    point = torch.tensor([[5.0, 5, 5, 5]]).requires_grad_()
+    value = giou_loss(point, torch.tensor([[5.0, 5, 5, 5]])).sum()
+    assert value.isfinite()
+    assert torch.autograd.grad(value, point)[0].isfinite().all()
+
+
+def test_quality_focal_is_the_papers_formula() -> None:
+    x = torch.linspace(-5, 5, 21, dtype=torch.float64)[:, None]
+    t = torch.linspace(0, 1, 11, dtype=torch.float64).expand(21, 11)
+    p = x.sigmoid()
+    entropy = -(t * p.log() + (1 - t) * (1 - p).log())
+    assert_close(quality_focal(x.expand(21, 11), t, 2.0), (t - p).abs() ** 2 * entropy)
+
+
+def test_quality_focal_without_quality_is_that_of_background() -> None:
+    zero = torch.zeros_like(HUGE)
+    assert_close(quality_focal(HUGE, zero, 2.0), focal_negative(HUGE, 2.0))

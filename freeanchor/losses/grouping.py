@@ -1,0 +1,28 @@
+"""Equal keys told apart from others, without waiting for a GPU."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Groups(NamedTuple):
+    """Rows with equal keys, numbered by their keys' order."""
+
+    number: Tensor  # (N,) int64, which group a row is in
+    is_first: Tensor  # (N,) bool, whether it is the first row of its group
+
+
+def group_equal(keys: Tensor) -> Groups:
+    """What ``unique`` tells, in shapes that do not depend on values.
+
+    Args:
+        keys: ``(N,)`` int64.
+    """
+    sorted_keys, order = keys.sort(stable=True)
+    starts = torch.ones_like(keys, dtype=torch.bool)
+    starts[1:] = sorted_keys[1:] != sorted_keys[:-1]
+    number, is_first = torch.empty_like(keys), torch.empty_like(starts)
+    number[order] = starts.cumsum(0) - 1
+    is_first[order] = starts
+    return Groups(number, is_first)
