@@ -1,11 +1,13 @@
 """The fixed reference boxes that a dense head classifies and shifts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from freeanchor.registry import TASK_UTILS
+
+from .cell_anchors import CellAnchors
 
 
 @TASK_UTILS.register_module()
@@ -25,8 +27,6 @@ class AnchorGenerator(nn.Module):
         center_offset: Where in its cell an anchor is centred, in strides: 0
             is the top-left corner, 0.5 the middle.
     """
-
-    cell_anchors: Tensor  # (L, K, 4) xyxy relative to the cell's corner
 
     def __init__(
         self,
@@ -50,39 +50,11 @@ class AnchorGenerator(nn.Module):
         sides = sides * torch.tensor(scales, dtype=torch.float32)[:, None]
         corners = torch.cat([-sides, sides], dim=-1).reshape(-1, 4) / 2
         levels = torch.stack([(corners + center_offset) * s for s in strides])
-        self._in_float32 = levels
-        self.register_buffer('cell_anchors', levels, persistent=False)
+        self.of_cell = CellAnchors(levels, strides)
 
     def forward(self, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
-        """Anchors of a batch.
-
-        Args:
-            sizes: Height and width of each level's feature map, in cells.
-
-        Returns:
-            One float32 ``(H * W * num_anchors, 4)`` tensor of xyxy pixels per
-            level, in the order in which the head's outputs are flattened.
-
-        Raises:
-            ValueError: There are more or fewer maps than strides.
-        """
-        if len(sizes) != len(self.strides):
-            raise ValueError(
-                f'anchors have {len(self.strides)} strides {self.strides} but there '
-                f'are {len(sizes)} feature maps: compare '
-                'bbox_head.anchor_generator.strides with neck.num_outs'
-            )
-        return tuple(map(_shift, self.cell_anchors, sizes, self.strides))
-
-    def _apply(
-        self, fn: Callable[[Tensor], Tensor], recurse: bool = True
-    ) -> 'AnchorGenerator':
-        # Half precision would move large anchors by whole pixels, so a cast of
-        # the model moves them to its device but not to its dtype.
-        super()._apply(fn, recurse)
-        if not self.cell_anchors.is_meta:
-            self.cell_anchors = self._in_float32.to(self.cell_anchors.device)
-        return self
+        """Anchors of a batch; see :meth:`CellAnchors.forward`."""
+        return self.of_cell(sizes)
 
 
 def centred_inside(anchors: Tensor, height: int, width: int) -> Tensor:
@@ -101,10 +73,3 @@ def centred_inside(anchors: Tensor, height: int, width: int) -> Tensor:
     """
     x, y = ((anchors[:, :2] + anchors[:, 2:]) / 2).unbind(dim=-1)
     return (x < width - 0.5) & (y < height - 0.5)
-
-
-def _shift(cell_anchors: Tensor, size: tuple[int, int], stride: int) -> Tensor:
-    y, x = (torch.arange(n, device=cell_anchors.device) * stride for n in size)
-    y, x = torch.meshgrid(y, x, indexing='ij')
-    corners = torch.stack([x, y, x, y], dim=-1)  # (H, W, 4)
-    return (corners[:, :, None] + cell_anchors).reshape(-1, 4)

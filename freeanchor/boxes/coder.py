@@ -59,6 +59,16 @@ class DeltaBoxCoder:
         half_h = anchor_h * dh.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp() / 2
         return torch.stack([x - half_w, y - half_h, x + half_w, y + half_h], dim=-1)
 
+    def to_original(self, boxes: Tensor, scale: Tensor) -> Tensor:
+        """Boxes of a resized image in pixels of the original one.
+
+        Args:
+            boxes: ``(N, 4)`` xyxy, pixels of the resized image.
+            scale: ``(2,)`` or ``(N, 2)``, what width and height were
+                multiplied by.
+        """
+        return boxes / torch.cat([scale, scale], dim=-1).to(boxes.dtype)
+
 
 def _center_size(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x1, y1, x2, y2 = boxes.unbind(dim=-1)

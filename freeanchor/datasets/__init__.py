@@ -2,6 +2,7 @@ from .coco import CocoDataset
 from .errors import BrokenImageError, DataError, MissingImageError
 from .image_loading import LoadImageFromFile
 from .json_dataset import BaseDataset
+from .legacy_boxes import LegacyBoxes
 from .samplers import AspectRatioBatchSampler
 from .shapes import ShapesDataset, write_shapes
 from .transforms import LoadAnnotations, PackDetInputs, RandomFlip
@@ -12,6 +13,7 @@ __all__ = [
     'BrokenImageError',
     'CocoDataset',
     'DataError',
+    'LegacyBoxes',
     'LoadAnnotations',
     'LoadImageFromFile',
     'MissingImageError',

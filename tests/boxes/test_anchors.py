@@ -8,14 +8,16 @@ from freeanchor.boxes import AnchorGenerator, centred_inside
 
 
 def test_ratios_are_heights_over_widths_and_keep_the_area() -> None:
-    anchors = AnchorGenerator([8], ratios=[0.5, 2.0], scales_per_octave=1).cell_anchors
+    anchors = AnchorGenerator(
+        [8], ratios=[0.5, 2.0], scales_per_octave=1
+    ).of_cell.anchors
     width, height = (anchors[0, :, 2:] - anchors[0, :, :2]).unbind(1)
     assert_close(height / width, torch.tensor([0.5, 2.0]))
     assert_close(width * height, torch.full((2,), 32.0**2))
 
 
 def test_scales_double_after_an_octave() -> None:
-    anchors = AnchorGenerator([8], ratios=[1.0], scales_per_octave=3).cell_anchors
+    anchors = AnchorGenerator([8], ratios=[1.0], scales_per_octave=3).of_cell.anchors
     sides = anchors[0, :, 2] - anchors[0, :, 0]
     assert_close(sides, torch.tensor([32.0, 32 * 2 ** (1 / 3), 32 * 2 ** (2 / 3)]))
 

@@ -49,3 +49,12 @@ def test_leading_dimensions_broadcast() -> None:
     anchors[:, 2:] += 1
     boxes[..., 2:] += 1
     assert DeltaBoxCoder().encode(anchors, boxes).shape == (3, 5, 4)
+
+
+@given(boxes(), st.floats(0.3, 4), st.floats(0.3, 4))
+def test_boxes_come_back_from_a_resized_image(
+    box: torch.Tensor, width: float, height: float
+) -> None:
+    scale = torch.tensor([width, height])
+    resized = box * scale.repeat(2)
+    assert_close(DeltaBoxCoder().to_original(resized[None], scale)[0], box)
