@@ -25,7 +25,9 @@ from benchmarks.peer import VARIABLE
 from benchmarks.plots import draw
 from benchmarks.tables import markdown
 
-SUITES = ('loss', 'step', 'inference', 'evaluation', 'data', 'startup')
+SUITES = (
+    'loss', 'step', 'inference', 'evaluation', 'data', 'startup', 'trunks',
+)  # fmt: skip
 RESULTS = ROOT / 'benchmarks' / 'results'
 QUICK_RESULTS = ROOT / 'work_dirs' / 'benchmarks_quick'
 _LAST_LINES = 15

@@ -1,4 +1,4 @@
-from .backbones import ResNet, ResNeXt, TimmBackbone
+from .backbones import ResNet, ResNeXt, TimmBackbone, TorchvisionBackbone
 from .detector import SingleStageDetector
 from .fpn import FPN
 from .preprocessor import DetDataPreprocessor
@@ -14,4 +14,5 @@ __all__ = [
     'RetinaHead',
     'SingleStageDetector',
     'TimmBackbone',
+    'TorchvisionBackbone',
 ]

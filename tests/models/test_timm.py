@@ -22,3 +22,13 @@ def test_without_timm_the_error_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, 'timm', None)
     with pytest.raises(ImportError, match='pip install timm'):
         TimmBackbone('resnet10t', pretrained=False)
+
+
+def test_weights_are_found_under_timms_names(tmp_path) -> None:
+    source = TimmBackbone('resnet10t', pretrained=False)
+    torch.save(source.trunk.state_dict(), tmp_path / 'resnet.pth')
+    init = dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet.pth'))
+    trunk = TimmBackbone('resnet10t', pretrained=False, init_cfg=init)
+    trunk.init_weights()
+    for name, value in source.state_dict().items():
+        torch.testing.assert_close(trunk.state_dict()[name], value)

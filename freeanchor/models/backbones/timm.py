@@ -8,6 +8,8 @@ from torch import Tensor
 
 from freeanchor.registry import MODELS
 
+from .trunk import channels_first, hold_statistics, init_trunk
+
 
 @MODELS.register_module()
 class TimmBackbone(BaseModule):
@@ -18,7 +20,9 @@ class TimmBackbone(BaseModule):
         out_indices: Feature maps to return, as timm counts them. The neck's
             ``in_channels`` are this module's ``out_channels``.
         pretrained: Load timm's weights (a download).
-        init_cfg: Weights from elsewhere; use ``pretrained=False`` with it.
+        norm_eval: Keep batch normalisation at its running statistics.
+        init_cfg: Weights from elsewhere, under timm's names; use
+            ``pretrained=False`` with it.
         kwargs: Passed to ``timm.create_model``.
 
     Raises:
@@ -30,6 +34,7 @@ class TimmBackbone(BaseModule):
         model_name: str,
         out_indices: Sequence[int] = (1, 2, 3),
         pretrained: bool = True,
+        norm_eval: bool = False,
         init_cfg: dict | None = None,
         **kwargs: Any,
     ) -> None:
@@ -46,14 +51,20 @@ class TimmBackbone(BaseModule):
             **kwargs,
         )
         self.trunk = trunk
+        self.norm_eval = norm_eval
         self.out_channels = tuple(trunk.feature_info.channels())
-        # Swin and its like return (B, H, W, C).
         layout = getattr(trunk, 'output_fmt', 'NCHW')
-        self._channels_last = getattr(layout, 'value', layout) == 'NHWC'
+        self._layout = str(getattr(layout, 'value', layout))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """``(B, 3, H, W)`` to one ``(B, C_i, H_i, W_i)`` per ``out_indices``."""
-        maps = self.trunk(images)
-        if self._channels_last:
-            maps = [x.permute(0, 3, 1, 2) for x in maps]
-        return tuple(maps)
+        return channels_first(self.trunk(images), self._layout)
+
+    def train(self, mode: bool = True) -> 'TimmBackbone':
+        super().train(mode)
+        if self.norm_eval:
+            hold_statistics(self.trunk)
+        return self
+
+    def init_weights(self) -> None:
+        init_trunk(self, self.trunk)
