@@ -76,3 +76,11 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
     numbers = json.loads(out.read_text())
     millions = numbers['parts']['total']['parameters'] / 1e6
     assert f'{millions:.2f} M' in done.stdout
+
+
+def test_nothing_is_downloaded_to_count(monkeypatch):
+    pytest.importorskip('timm')
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    path = str(ROOT / 'configs' / 'free_anchor_resnet50d_fpn_1x.py')
+    numbers = load().count(load_config(path, []), (128, 128))
+    assert numbers['parts']['backbone']['parameters'] > 20e6

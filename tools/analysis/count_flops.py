@@ -60,6 +60,8 @@ def count(cfg: Any, shape: tuple[int, int]) -> dict[str, Any]:
 
     from freeanchor.registry import MODELS
 
+    if cfg.model.backbone.get('pretrained'):  # nothing is computed with them
+        cfg.model.backbone.pretrained = False
     divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)
     padded = [-(-side // divisor) * divisor for side in shape]
     with torch.device('meta'):
