@@ -15,7 +15,7 @@ from .models import batch, build
 
 def params(*dtypes: str) -> list[Any]:
     found = []
-    for name in cases('infer_'):
+    for name in (*cases('infer_freeanchor_'), *cases('infer_retinanet_')):
         quick = name.endswith(('r18', 'r18_few', 'r50'))
         recorded = 'float64/network/bboxes_0' in load(name)
         for dtype in dtypes:

@@ -117,7 +117,11 @@ def loss_of(case: Case) -> nn.Module:
     )
 
 
-CASES = {name: load(name) for name in cases('loss_')}
+CASES = {
+    name: load(name)
+    for kind in ('freeanchor', 'retinanet')
+    for name in cases(f'loss_{kind}_')
+}
 SOUND = [k for k, v in CASES.items() if v.info['expect'] == 'values']
 UNSOUND = [k for k in CASES if k not in SOUND]
 FREE_ANCHOR = [k for k in SOUND if CASES[k].info['kind'] == 'freeanchor']
