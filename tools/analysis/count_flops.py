@@ -60,7 +60,7 @@ def count(cfg: Any, shape: tuple[int, int]) -> dict[str, Any]:
 
     from freeanchor.registry import MODELS
 
-    if cfg.model.backbone.get('pretrained'):  # nothing is computed with them
+    if cfg.model.backbone.type == 'TimmBackbone':  # nothing is computed with weights
         cfg.model.backbone.pretrained = False
     divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)
     padded = [-(-side // divisor) * divisor for side in shape]
