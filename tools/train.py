@@ -47,6 +47,12 @@ def parse_args() -> argparse.Namespace:
         help='begin anew in a used work dir; its checkpoints are moved aside',
     )
     parser.add_argument(
+        '--warm-start',
+        metavar='CHECKPOINT',
+        help='begin with the weights of any RetinaNet, ours or of another project: '
+        'all that fit',
+    )
+    parser.add_argument(
         '--accept-config-changes',
         action='store_true',
         help='resume although the config is not the one of the checkpoint',
@@ -97,10 +103,13 @@ def config_of(args: argparse.Namespace) -> Any:
     from freeanchor.engine import ConfigError, load_config, use_amp, use_compile
     from freeanchor.engine.command_line import set_launch
     from freeanchor.engine.trust import trust_named
+    from freeanchor.engine.warm_start import use_warm_start
 
     cfg = load_config(args.config, args.cfg_options)
     if args.trust_checkpoint:
-        trust_named(args.resume, args.cfg_options)
+        trust_named(args.resume or args.warm_start, args.cfg_options)
+    if args.warm_start:
+        use_warm_start(cfg, args.warm_start)
     set_launch(cfg, args.launcher, args.work_dir)
     if args.amp:
         use_amp(cfg)

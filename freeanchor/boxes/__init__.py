@@ -1,6 +1,8 @@
+from .adaptive import atss_assign
 from .anchors import AnchorGenerator, centred_inside
 from .assign import BACKGROUND, IGNORED, assign_by_iou, max_iou_assign
 from .coder import DeltaBoxCoder
+from .fitted_anchors import FittedAnchorGenerator
 from .fusing import can_fuse, device_of
 from .legacy_anchors import LegacyAnchorGenerator
 from .legacy_coder import LegacyDeltaBoxCoder
@@ -15,11 +17,13 @@ __all__ = [
     'IGNORED',
     'AnchorGenerator',
     'DeltaBoxCoder',
+    'FittedAnchorGenerator',
     'LegacyAnchorGenerator',
     'LegacyDeltaBoxCoder',
     'Scoring',
     'aligned_iou',
     'assign_by_iou',
+    'atss_assign',
     'can_fuse',
     'centred_inside',
     'device_of',

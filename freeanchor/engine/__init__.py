@@ -14,10 +14,12 @@ from .loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from .naming import ConfigError
 from .optim import OptimWrapper
 from .pretrained import Pretrained
+from .pretrained_rgb import PretrainedOnRGB
 from .runner import DetectionRunner
 from .screen import ProgressLoggerHook
 from .stop_hook import StopHook
 from .summary import SummaryHook
+from .warm_start import WarmStartHook
 from .watchdog import WatchdogHook
 from .weights import CheckpointError
 
@@ -39,9 +41,11 @@ __all__ = [
     'NonFiniteError',
     'OptimWrapper',
     'Pretrained',
+    'PretrainedOnRGB',
     'ProgressLoggerHook',
     'StopHook',
     'SummaryHook',
+    'WarmStartHook',
     'WatchdogHook',
     'load_config',
     'read_checkpoint',

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from .pickled_data import ForbiddenError
-from .torch_files import is_tar, read_torch_file
+from .torch_files import is_tar, read_bare_pickle, read_torch_file
 from .trust import is_trusted, read_trusted
 from .weights import CheckpointError, check_digest, fetch, published_url
 
@@ -16,7 +18,7 @@ _LONGEST_HEADER = 100 << 20  # bytes of the description in a .safetensors file
 
 
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
-    """The contents of a ``.pth`` or ``.safetensors`` file.
+    """The contents of a ``.pth``, ``.safetensors`` or detectron2's ``.pkl`` file.
 
     Nothing in the file is run: it may hold tensors, numbers, strings, lists,
     dicts, and the numpy values and log histories of MMEngine's own checkpoints.
@@ -29,7 +31,8 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         map_location: Device of the tensors; None is the CPU.
 
     Returns:
-        A dict of tensors by name, or one that has it under ``'state_dict'``.
+        A dict of tensors by name, or one that has it under ``'state_dict'``. The
+        config text of MMDetection 2.x is under ``'config_text'``.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -86,6 +89,8 @@ def _read_pickle(path: Path, device: Any) -> Any:
             'loaded: save it again with a newer torch.'
         )
     try:
+        if path.suffix == '.pkl':
+            return read_bare_pickle(path)
         return read_torch_file(path, device)
     except ForbiddenError as error:
         raise CheckpointError(
@@ -113,7 +118,7 @@ def _checked(checkpoint: Any, path: Path) -> dict[str, Any]:
         kind = type(checkpoint).__name__
         raise CheckpointError(f'{path} holds a {kind}, not a dict of tensors.')
     if 'state_dict' not in checkpoint and isinstance(checkpoint.get('model'), dict):
-        checkpoint['state_dict'] = checkpoint.pop('model')
+        checkpoint['state_dict'] = _as_tensors(checkpoint.pop('model'))
     weights = weights_of(checkpoint)
     if not isinstance(weights, dict) or not any(
         isinstance(x, Tensor) for x in weights.values()
@@ -121,8 +126,18 @@ def _checked(checkpoint: Any, path: Path) -> dict[str, Any]:
         keys = ', '.join(map(str, list(checkpoint)[:6]))
         raise CheckpointError(f'{path} holds no weights; its keys are: {keys}')
     if isinstance(checkpoint.get('meta'), dict):
-        checkpoint['meta'].pop(_RESUMED_AS_CODE, None)
+        text = checkpoint['meta'].pop(_RESUMED_AS_CODE, None)
+        if isinstance(text, str):
+            checkpoint['config_text'] = text
     return checkpoint
+
+
+def _as_tensors(weights: dict[str, Any]) -> dict[str, Any]:
+    """detectron2's ``.pkl`` files hold arrays of numpy."""
+    return {
+        name: torch.tensor(x) if isinstance(x, np.ndarray) else x
+        for name, x in weights.items()
+    }
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:

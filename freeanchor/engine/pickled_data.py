@@ -211,7 +211,7 @@ class _Machine:
             self.take(value.num_bytes)
         elif type(value) is OrderedDict and set(state) <= {'_metadata'}:
             vars(value).update(state)  # versions of the modules of a state dict
-        else:
+        elif not (type(value) is dict and state is value):  # as MMCV's ConfigDict has
             raise ForbiddenError(f'attributes of a {type(value).__name__}')
 
     def do_binpersid(self, _: None) -> None:

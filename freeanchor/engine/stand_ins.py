@@ -152,6 +152,10 @@ def _ordered_dict(items: Sequence = ()) -> OrderedDict:
     return OrderedDict((check_key(key), value) for key, value in items)
 
 
+def _config_dict(items: dict | None = None) -> dict:
+    return dict(items) if type(items) is dict else {}
+
+
 def _counter(items: dict | None = None) -> Counter:
     return Counter(items if type(items) is dict else {})
 
@@ -172,6 +176,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     '_codecs.encode': _encoded,
     'collections.Counter': _counter,
     'collections.OrderedDict': _ordered_dict,
+    # A dict whose keys are attributes too, of MMEngine and of MMCV 1.x.
+    'mmengine.config.config.ConfigDict': _config_dict,
+    'mmcv.utils.config.ConfigDict': _config_dict,
     _HISTORY: _History,
     'numpy.dtype': _DType,
     'numpy.ndarray': _no_call,

@@ -49,6 +49,19 @@ def read_torch_file(path: Path, device: str | torch.device = 'cpu') -> Any:
     return finished(value, torch.device(device), 16 * path.stat().st_size + (1 << 20))
 
 
+def read_bare_pickle(path: Path) -> Any:
+    """A pickle of plain data alone, as detectron2 publishes its weights.
+
+    Raises:
+        ForbiddenError: The file holds more than plain data.
+        Exception: The file is damaged; of any type.
+    """
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        value = read_pickle(cast(BinaryIO, _Bounded(file, size)), TABLE, _memory(size))
+    return finished(value, torch.device('cpu'), 16 * size + (1 << 20))
+
+
 def _read_zip(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()

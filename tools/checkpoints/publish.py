@@ -8,15 +8,10 @@ eight digits of the file's SHA-256, which are checked whenever it is loaded.
 """
 
 import argparse
-import hashlib
-import io
-import json
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
 
 _KEPT = ('cfg', 'dataset_meta', 'epoch', 'iter', 'mmengine_version', 'seed')
-_ENDINGS = ('.safetensors', '.pth')
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,53 +35,13 @@ def publish(checkpoint: str | Path, out: str | Path) -> Path:
         ConfigError: ``out`` ends otherwise, or its folder does not exist.
         CheckpointError: ``checkpoint`` is unusable.
     """
-    from freeanchor.engine import ConfigError, read_checkpoint, weights_of
-    from freeanchor.engine.durable import write_atomically
+    from freeanchor.engine import read_checkpoint, weights_of
+    from freeanchor.engine.publishing import check_place, write_published
 
-    path = Path(out)
-    ending = path.suffix or '.safetensors'
-    if ending not in _ENDINGS or not path.parent.is_dir():
-        raise ConfigError(
-            f'{out}: give a {" or ".join(_ENDINGS)} file in a folder that exists.'
-        )
+    check_place(out)  # before a large file is read
     state = read_checkpoint(checkpoint)
-    # Each tensor by itself, without what else lay in its memory.
-    weights = {name: x.detach().clone() for name, x in weights_of(state).items()}
     meta = {x: state['meta'][x] for x in _KEPT if x in state.get('meta', {})}
-    content = serialized(weights, meta, ending)
-    digits = hashlib.sha256(content).hexdigest()[:8]
-    path = path.with_name(f'{path.stem}-{digits}{ending}')
-
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    write_atomically(path, write)
-    return path
-
-
-def serialized(weights: dict, meta: dict[str, Any], ending: str) -> bytes:
-    """The bytes of a file of that ending."""
-    if ending == '.pth':
-        import torch
-
-        file = io.BytesIO()
-        torch.save(dict(meta=meta, state_dict=weights), file)
-        return file.getvalue()
-    from freeanchor.engine import ConfigError
-
-    try:
-        from safetensors.torch import save
-    except ImportError:
-        raise ConfigError(
-            'safetensors is not installed: pip install safetensors, or name a .pth file'
-        ) from None
-    weights = {name: x.contiguous() for name, x in weights.items()}
-    # Metadata of this format are texts.
-    texts = {
-        key: x if isinstance(x, str) else json.dumps(x, default=str)
-        for key, x in meta.items()
-    }
-    return save(weights, texts)
+    return write_published(weights_of(state), meta, out)
 
 
 def main() -> int:
