@@ -1,5 +1,20 @@
+from .atss import ATSSLoss
+from .auto_assign import AutoAssignLoss
 from .base import DenseLoss
 from .free_anchor import FreeAnchorLoss
+from .localization import GIoUDistance, SmoothL1Distance
+from .ltm import LTMLoss
 from .retina import RetinaLoss
+from .tal import TALLoss
 
-__all__ = ['DenseLoss', 'FreeAnchorLoss', 'RetinaLoss']
+__all__ = [
+    'ATSSLoss',
+    'AutoAssignLoss',
+    'DenseLoss',
+    'FreeAnchorLoss',
+    'GIoUDistance',
+    'LTMLoss',
+    'RetinaLoss',
+    'SmoothL1Distance',
+    'TALLoss',
+]

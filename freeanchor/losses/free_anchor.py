@@ -16,15 +16,15 @@ from freeanchor.structures import DensePredictions, Objects
 
 from .background import background_and_logits, is_fused
 from .base import DenseLoss
-from .entries import Entries, read_entries
+from .entries import Entries
 from .functional import (
     focal_negative,
     focal_negative_unless_matched,
     negative_log_mean_max,
     saturated_linear_of_pairs,
-    smooth_l1,
 )
 from .ignore import outside_ignored
+from .localization import Distance, SmoothL1Distance
 from .normalizer import is_distributed, mean_over_processes
 from .reading import read_once
 
@@ -49,7 +49,7 @@ class FreeAnchorLoss(DenseLoss):
         alpha: Weight of the positive term; the negative one has ``1 - alpha``.
         gamma: Focusing power of the negative term.
         box_weight: The paper's beta: how fast localisation confidence falls
-            with the smooth L1 distance of the deltas.
+            with the distance of the boxes, smooth L1 of the deltas.
         beta: Where that distance turns from quadratic to linear; 0 for L1.
         ignore_iof_thr: An anchor with more than this share of its area in an
             ignored region is no negative. None, as in MMDetection: ignored
@@ -57,6 +57,11 @@ class FreeAnchorLoss(DenseLoss):
         global_normalizer: Divide by the objects of all processes instead of
             those of this one, so that the gradient does not depend on how the
             batch is spread.
+        localization: Config of another distance, as ``GIoUDistance``; ``beta``
+            then has no meaning.
+
+    The positive term is computed in logarithms: an object that no anchor
+    finds, however unlikely, has a gradient.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class FreeAnchorLoss(DenseLoss):
         beta: float = 0.11,
         ignore_iof_thr: float | None = None,
         global_normalizer: bool = False,
+        localization: dict | None = None,
     ) -> None:
         super().__init__()
         self.bag_size = bag_size
@@ -79,6 +85,9 @@ class FreeAnchorLoss(DenseLoss):
         self.beta = beta
         self.ignore_iof_thr = ignore_iof_thr
         self.global_normalizer = global_normalizer
+        self.distance: Distance = (
+            MODELS.build(localization) if localization else SmoothL1Distance(beta)
+        )
 
     def forward(
         self, predictions: DensePredictions, objects: Objects
@@ -132,11 +141,9 @@ class FreeAnchorLoss(DenseLoss):
         Returns:
             ``(G,)`` cost of each object.
         """
-        anchors = torch.cat(predictions.anchors)[bag]  # (G, K, 4)
-        target = predictions.coder.encode(anchors, objects.boxes[:, None])
-        members = Entries(objects.image[:, None], bag)
-        deltas = read_entries(predictions.deltas, members)  # (G, K, 4)
-        distance = smooth_l1(deltas, target.to(deltas.dtype), self.beta)  # (G, K)
+        distance = self.distance(
+            predictions, objects.boxes[:, None], objects.image[:, None], bag
+        )  # (G, K)
         # P_cls = sigmoid(logit), P_loc = exp(-box_weight * distance)
         return negative_log_mean_max(F.logsigmoid(logits) - self.box_weight * distance)
 

@@ -70,6 +70,21 @@ def negative_log_mean_max(log_probs: Tensor) -> Tensor:
     return torch.logsumexp(log_weights, dim=-1) - weighted
 
 
+def negative_log_none(odds: Tensor) -> Tensor:
+    """``-log(1 - Q)`` of a soft maximum Q of each bag, ``(..., K) -> (...)``.
+
+    Q weights each probability ``q`` by ``q / (1 - q)^2``: the penalty of LTM
+    on the members of a bag that are sure and should not be. Then
+    ``1 / (1 - Q) = 1 + sum(o^2) / sum(o)`` of the odds ``o = q / (1 - q)``,
+    where nothing cancels.
+
+    Args:
+        odds: ``log(q / (1 - q))``, finite.
+    """
+    ratio = torch.logsumexp(2 * odds, dim=-1) - torch.logsumexp(odds, dim=-1)
+    return -F.logsigmoid(-ratio)
+
+
 def saturated_linear(ious: Tensor, threshold: float) -> Tensor:
     """Rescale each row to [0, 1], ``(G, A) -> (G, A)``; equation 5 of the paper.
 
@@ -138,6 +153,15 @@ def log_unless_matched(logits: Tensor, match: Tensor) -> tuple[Tensor, Tensor]:
     log_match = match.clamp(min=torch.finfo(match.dtype).tiny).log()
     log_not_q = torch.logaddexp(log_not_p, log_p + log_match)
     return log_q, log_not_q.where(match > 0, log_not_p)
+
+
+def joint_logit(logits: Tensor, others: Tensor) -> Tensor:
+    """Logit of ``sigmoid(logits) * sigmoid(others)``; shapes broadcast."""
+    log_p = F.logsigmoid(logits)
+    both = log_p + F.logsigmoid(others)
+    # 1 - p q = (1 - p) + p (1 - q), a sum of positive terms: nothing cancels.
+    neither = torch.logaddexp(F.logsigmoid(-logits), log_p + F.logsigmoid(-others))
+    return both - neither
 
 
 def focal_positive(logits: Tensor, gamma: float) -> Tensor:

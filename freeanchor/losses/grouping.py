@@ -1,4 +1,4 @@
-"""Equal keys told apart from others, without waiting for a GPU."""
+"""Rows that belong together, without waiting for a GPU."""
 
 from typing import NamedTuple
 
@@ -26,3 +26,22 @@ def group_equal(keys: Tensor) -> Groups:
     number[order] = starts.cumsum(0) - 1
     is_first[order] = starts
     return Groups(number, is_first)
+
+
+def logsumexp_of_groups(values: Tensor, group: Tensor, num_groups: int) -> Tensor:
+    """``log(sum(exp(values)))`` of each group; 0 for one without rows.
+
+    Args:
+        values: ``(N,)``, finite.
+        group: ``(N,)`` int64, the group of each.
+        num_groups: How many there are.
+
+    Returns:
+        ``(num_groups,)``
+    """
+    top = torch.zeros(num_groups, dtype=values.dtype, device=values.device)
+    highest = values.detach()
+    top = top.scatter_reduce(0, group, highest, 'amax', include_self=False)
+    total = torch.zeros_like(top).index_add(0, group, (values - top[group]).exp())
+    # At least 1 where there are rows: the highest is one of them.
+    return total.clamp(min=1).log() + top
