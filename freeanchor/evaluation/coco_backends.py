@@ -3,7 +3,7 @@
 import contextlib
 import importlib.util
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -20,7 +20,8 @@ class Curves:
     """Precision and recall of every setting, -1 where there is nothing to find.
 
     Axes: T IoU thresholds 0.50 to 0.95, R recalls 0.00 to 1.00, K categories,
-    A areas (all, small, medium, large), M detections an image (1, 10, 100).
+    A areas (all, small, medium, large), M detections an image (1, 10, 100). Where
+    ranges of areas are given, A are these, and M is 100 alone.
     """
 
     precision: np.ndarray  # (T, R, K, A, M) float64
@@ -56,17 +57,40 @@ class Annotations:
     def loadAnns(self, ids: range) -> list[dict[str, Any]]:  # noqa: N802
         return self._annotations
 
+    def column(self, key: str, dtype: type) -> np.ndarray:
+        """``(n,)`` what all annotations have under ``key``."""
+        return np.array([x[key] for x in self._annotations], dtype=dtype)
 
-def by_pycocotools(truth: Annotations, found: Annotations) -> Curves:
+    def boxes(self) -> np.ndarray:
+        """``(n, 4)`` x, y, width, height in pixels."""
+        boxes = [x['bbox'] for x in self._annotations]
+        return np.array(boxes, dtype=float).reshape(-1, 4)
+
+    def set_areas(self, areas: np.ndarray) -> None:
+        """Put ``(n,)`` other numbers in the place of the areas."""
+        for annotation, area in zip(self._annotations, areas.tolist()):
+            annotation['area'] = area
+
+
+# Ends of a range of areas, both within it.
+Ranges = Sequence[Sequence[float]]
+
+
+def by_pycocotools(
+    truth: Annotations, found: Annotations, ranges: Ranges | None = None
+) -> Curves:
     """The reference."""
     evaluator = COCOeval(truth, found, 'bbox')
+    _set_ranges(evaluator.params, ranges)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluator.evaluate()
         evaluator.accumulate()
     return Curves(evaluator.eval['precision'], evaluator.eval['recall'])
 
 
-def by_faster_coco_eval(truth: Annotations, found: Annotations) -> Curves:
+def by_faster_coco_eval(
+    truth: Annotations, found: Annotations, ranges: Ranges | None = None
+) -> Curves:
     """The same matching and curves in C++, made equal to the last digit.
 
     pycocotools adds the spacing of 1 to the denominator of a precision, which
@@ -79,6 +103,7 @@ def by_faster_coco_eval(truth: Annotations, found: Annotations) -> Curves:
     from faster_coco_eval import COCOeval_faster
 
     evaluator = COCOeval_faster(truth, found, 'bbox', print_function=_say_nothing)
+    _set_ranges(evaluator.params, ranges)
     objects = _count_objects(truth, evaluator.params.areaRng)  # (K, A)
     powers = int(np.ceil(np.log2(max(1, objects.max()))))
     recalls = evaluator.params.recThrs
@@ -97,7 +122,7 @@ def by_faster_coco_eval(truth: Annotations, found: Annotations) -> Curves:
     return Curves(precision, evaluator.eval['recall'])
 
 
-BACKENDS: dict[str, Callable[[Annotations, Annotations], Curves]] = {
+BACKENDS: dict[str, Callable[..., Curves]] = {
     'pycocotools': by_pycocotools,
     'faster_coco_eval': by_faster_coco_eval,
 }
@@ -133,6 +158,13 @@ def _faster_version() -> tuple[int, int] | None:
         return None
     major, minor = metadata.version('faster-coco-eval').split('.')[:2]
     return int(major), int(minor)
+
+
+def _set_ranges(params: Any, ranges: Ranges | None) -> None:
+    if ranges is not None:
+        params.areaRng = [list(x) for x in ranges]
+        params.areaRngLbl = [str(i) for i in range(len(ranges))]
+        params.maxDets = [100]
 
 
 def _count_objects(truth: Annotations, areas: list[list[float]]) -> np.ndarray:

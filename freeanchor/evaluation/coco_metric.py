@@ -1,14 +1,12 @@
 """COCO's average precision of boxes."""
 
-import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from torch import Tensor
@@ -17,8 +15,10 @@ from freeanchor.registry import METRICS
 
 from .coco_api import WIDTH, Numbering, count_objects, read_truth
 from .coco_backends import BACKENDS, checked_backend
+from .coco_checks import check_classes, check_images
 from .coco_results import class_table, of_category, overall, overall_table
-from .gather import gather_results
+from .gather import compute_together
+from .object_groups import group_numbers, read_groups
 
 
 @METRICS.register_module()
@@ -29,8 +29,10 @@ class CocoMetric(BaseMetric):
     ``bbox_mAP_75``, ``bbox_mAP_s``, ``_m``, ``_l`` by area; ``bbox_AR@1``,
     ``@10``, ``@100`` for so many detections an image, ``bbox_AR_s@100``,
     ``_m``, ``_l`` by area. With ``classwise`` also ``{class}_precision``, the
-    AP of each class. Where there is nothing to find, such as no small object,
-    a number is NaN: not pycocotools' -1, and not 0.
+    AP of each class, and with ``groups`` ``bbox_mAP_{group}``,
+    ``bbox_mAP_50_{group}`` and ``bbox_AR_{group}@100`` of each group of objects, see
+    :mod:`freeanchor.evaluation.object_groups`. Where there is nothing to find, such
+    as no small object, a number is NaN: not pycocotools' -1, and not 0.
 
     Only the images that were evaluated count, and each counts once, however
     many processes took part. If they show no object at all, there is a warning
@@ -43,6 +45,10 @@ class CocoMetric(BaseMetric):
         format_only: Write that file and compute nothing: for test images whose
             annotations are not public.
         classwise: Also give a table and the AP of each class.
+        groups: Groups of objects by name, such as
+            ``dict(slender=dict(by='aspect_ratio', low=3))``: objects with ``low <=
+            measure < high`` by ``'aspect_ratio'``, longer side over shorter side, or
+            ``'crowding'``, the highest IoU with another object of the image.
         backend: Who computes: ``'pycocotools'``, the reference, or
             ``'faster_coco_eval'``, several times faster with the same numbers
             (``pip install "freeanchor[fast-eval]"``). By default the second
@@ -56,7 +62,7 @@ class CocoMetric(BaseMetric):
         FileNotFoundError: There is no such file.
         ValueError: The file has no object to find, or its categories are not
             those of the data set that is evaluated; or there is no such
-            backend.
+            backend or measure.
     """
 
     default_prefix = 'coco'
@@ -67,6 +73,7 @@ class CocoMetric(BaseMetric):
         outfile_prefix: str | None = None,
         format_only: bool = False,
         classwise: bool = False,
+        groups: Mapping[str, Mapping[str, Any]] | None = None,
         backend: str | None = None,
         prefix: str | None = None,
         collect_device: str = 'cpu',
@@ -82,6 +89,7 @@ class CocoMetric(BaseMetric):
         self.outfile_prefix = outfile_prefix
         self.format_only = format_only
         self.classwise = classwise
+        self.groups = read_groups(groups or {})
         self.backend = checked_backend(backend)
         self._truth = read_truth(ann_file)
         if not (format_only or self._truth.anns):
@@ -99,7 +107,7 @@ class CocoMetric(BaseMetric):
     @dataset_meta.setter
     def dataset_meta(self, meta: dict) -> None:
         # MMEngine sets it before the first iteration: early enough to refuse.
-        self._check_classes(meta)
+        check_classes(meta, self._truth, self.ann_file)
         self._dataset_meta = meta
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -114,19 +122,14 @@ class CocoMetric(BaseMetric):
 
     def evaluate(self, size: int) -> dict[str, float]:
         """The numbers, from what all processes noted; the same on each."""
-        results = gather_results(self.results, WIDTH)
+        numbers = compute_together(self.compute_metrics, self.results, WIDTH)
         self.results.clear()
-        numbers: list = [None]
-        if is_main_process():
-            named = self.compute_metrics(results)
-            numbers = [{f'{self.prefix}/{k}': v for k, v in named.items()}]
-        broadcast_object_list(numbers)
-        return numbers[0]
+        return {f'{self.prefix}/{name}': value for name, value in numbers.items()}
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """The numbers, from the id and the detections of each image."""
         by_image = dict(results)
-        self._check_images(by_image)
+        check_images(by_image, self._truth, self.ann_file)
         if self.outfile_prefix is not None:
             self._write(by_image)
         if self.format_only:
@@ -147,9 +150,9 @@ class CocoMetric(BaseMetric):
     ) -> dict[str, float]:
         log = MMLogger.get_current_instance()
         numbering = Numbering(by_image, [cat_id for _, cat_id in self._categories()])
-        curves = BACKENDS[self.backend](
-            numbering.truth(self._truth), numbering.detections(by_image)
-        )
+        truth, found = numbering.truth(self._truth), numbering.detections(by_image)
+        backend = BACKENDS[self.backend]
+        curves = backend(truth, found)
         numbers = overall(curves)
         log.info(
             f'Boxes of {len(by_image)} images (of {len(self._truth.imgs)} in '
@@ -162,38 +165,16 @@ class CocoMetric(BaseMetric):
             }
             log.info(f'By class, in %:\n{class_table(rows, num_objects)}')
             numbers |= {f'{name}_precision': row[0] for name, row in rows.items()}
+        if self.groups:
+            of_groups, table = group_numbers(self.groups, truth, found, backend)
+            log.info(f'By group of objects, in %:\n{table}')
+            numbers |= of_groups
         return numbers
 
     def _categories(self) -> Iterator[tuple[str, int]]:
         """Name and category id of each label, in order."""
         assert self._dataset_meta is not None, 'dataset_meta is set before evaluation'
         return zip(self._dataset_meta['classes'], self._dataset_meta['cat_ids'])
-
-    def _check_classes(self, meta: dict) -> None:
-        """The data set and the metric must mean the same by a category id."""
-        for key in ('classes', 'cat_ids'):
-            if key not in meta:
-                raise ValueError(
-                    f"CocoMetric needs '{key}' in the metainfo of the data set; "
-                    'CocoDataset gives it once its file is read (lazy_init=False)'
-                )
-        names = {x['id']: x['name'] for x in self._truth.dataset['categories']}
-        for name, cat_id in zip(meta['classes'], meta['cat_ids']):
-            if names.get(cat_id) != name:
-                raise ValueError(
-                    f'the data set calls category {cat_id} {name!r}, but in '
-                    f'{self.ann_file}, which the metric compares with, '
-                    f'{_meaning(cat_id, name, names)}. Give the metric the ann_file of '
-                    'the data set, or both files the same categories'
-                )
-
-    def _check_images(self, image_ids: dict) -> None:
-        for image_id in image_ids:
-            if image_id not in self._truth.imgs:
-                raise ValueError(
-                    f'image {image_id!r} was evaluated, but {self.ann_file} does not '
-                    'list it: give the metric the ann_file of the data set'
-                )
 
     def _write(self, by_image: dict[int | str, np.ndarray]) -> None:
         cat_ids = [cat_id for _, cat_id in self._categories()]
@@ -223,14 +204,3 @@ def _in_one(found: Any) -> Tensor:
     wide = torch.promote_types(wide, torch.float32)
     parts = [boxes, scores[:, None], labels[:, None]]
     return torch.cat([part.to(wide) for part in parts], dim=1)
-
-
-def _meaning(cat_id: int, name: str, names: dict[int, str]) -> str:
-    """What the metric's file says of a category that does not fit."""
-    if cat_id in names:
-        return f'it is {names[cat_id]!r}'
-    ids = {known: i for i, known in names.items()}
-    if name in ids:
-        return f'{name!r} has the id {ids[name]}'
-    close = difflib.get_close_matches(name, list(ids), n=1)
-    return 'there is none' + (f', the nearest is {close[0]!r}' if close else '')

@@ -38,27 +38,29 @@ def overall(curves: Curves) -> dict[str, float]:
         *(curves.recall[:, :, area, _MOST] for area in (_ALL, _SMALL, _MEDIUM, _LARGE)),
     ]
     parts = _precisions(curves.precision) + recalls
-    return {name: _mean(part) for name, part in zip(STATS, parts)}
+    return {name: mean_of_known(part) for name, part in zip(STATS, parts)}
 
 
 def of_category(curves: Curves, place: int) -> list[float]:
     """The ``PRECISIONS`` of one category; NaN where there was nothing to find."""
-    return [_mean(part) for part in _precisions(curves.precision[:, :, [place]])]
+    return [
+        mean_of_known(part) for part in _precisions(curves.precision[:, :, [place]])
+    ]
 
 
 def overall_table(numbers: dict[str, float]) -> str:
     """Precision and recall, in percent."""
-    values = _percent(numbers.values())
+    values = percent(numbers.values())
     half = len(PRECISIONS)
     rows = [PRECISIONS, values[:half], RECALLS, values[half:]]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def class_table(rows: dict[str, list[float]], num_objects: dict[str, int]) -> str:
     """A line per class: its objects and its precisions, in percent."""
     head = ('class', 'objects', *PRECISIONS)
-    body = [(name, str(num_objects[name]), *_percent(rows[name])) for name in rows]
-    return _aligned([head, *body])
+    body = [(name, str(num_objects[name]), *percent(rows[name])) for name in rows]
+    return aligned([head, *body])
 
 
 def _precisions(precision: np.ndarray) -> list[np.ndarray]:
@@ -68,16 +70,18 @@ def _precisions(precision: np.ndarray) -> list[np.ndarray]:
     return [areas[_ALL], areas[_ALL][_IOU_50], areas[_ALL][_IOU_75], *areas[1:]]
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_of_known(values: np.ndarray) -> float:
+    """Mean without the -1 of what was not there to find; NaN if that is all."""
     known = values[values > -1]
     return float(known.mean()) if known.size else nan
 
 
-def _percent(values: Iterable[float]) -> list[str]:
+def percent(values: Iterable[float]) -> list[str]:
+    """Fractions as text, a dash for NaN."""
     return ['-' if isnan(x) else f'{100 * x:.1f}' for x in values]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns of text, the first to the left, the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []

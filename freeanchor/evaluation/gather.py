@@ -1,16 +1,39 @@
 """Bring what all processes found to each of them, as tensors."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather, get_world_size
+from mmengine.dist import (
+    all_gather,
+    broadcast_object_list,
+    get_world_size,
+    is_main_process,
+)
 from torch import Tensor
 
 # An image's id and an array about it.
 Result = tuple[int | str, np.ndarray]
+
+
+def compute_together(
+    compute: Callable[[list[Result]], dict[str, float]],
+    results: list[Result],
+    width: int,
+) -> dict[str, float]:
+    """What process 0 computes from the results of all; the same on each.
+
+    Args:
+        compute: From all results to named numbers.
+        results: What this process found, see :func:`gather_results`.
+        width: Columns of the arrays.
+    """
+    gathered = gather_results(results, width)
+    numbers: list = [compute(gathered) if is_main_process() else None]
+    broadcast_object_list(numbers)
+    return numbers[0]
 
 
 def gather_results(results: list[Result], width: int) -> list[Result]:
