@@ -70,6 +70,8 @@ def _run(job: Callable[[], Any]) -> int:
             # The launcher ends all processes after the first. Let that be
             # process 0, which says the same; if it does not, say it here.
             time.sleep(_WAIT)
+            if exit_codes.recorded(rank=0) == code:
+                return code
         # One from a data worker has the worker's traceback before its own words.
         text = str(error).strip()
         if 'Traceback (most recent call last)' in text:

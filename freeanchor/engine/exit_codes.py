@@ -46,6 +46,13 @@ def record(code: int) -> None:
         (Path(folder) / rank).write_text(str(code))
 
 
+def recorded(rank: int) -> int | None:
+    """The code that a process of this machine has left; None if there is none."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    path = Path(folder, str(rank)) if folder else None
+    return int(path.read_text() or BUG) if path and path.is_file() else None
+
+
 def final_code() -> int | None:
     """The code to end with at once, if starting again is no use; else None.
 

@@ -71,6 +71,18 @@ def test_each_process_leaves_its_code_for_the_launcher(codes, monkeypatch):
     }
 
 
+@pytest.mark.parametrize(('of_the_first', 'lines'), [('2', 0), ('1', 1), (None, 1)])
+def test_what_the_first_process_has_said_the_others_do_not(
+    of_the_first, lines, codes, monkeypatch, capsys
+):
+    if of_the_first is not None:
+        (codes / '0').write_text(of_the_first)
+    monkeypatch.setenv('RANK', '3')
+    monkeypatch.setattr('freeanchor.engine.command_line._WAIT', 0)
+    assert run_tool(raising(ConfigError('wrong key'))) == 2
+    assert len(capsys.readouterr().err.splitlines()) == lines
+
+
 @pytest.mark.parametrize(
     ('before', 'code'),
     [
