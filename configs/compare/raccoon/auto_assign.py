@@ -1,0 +1,12 @@
+"""AutoAssign on raccoons, for a comparison of objectives.
+
+python tools/analysis/compare_losses.py configs/compare/raccoon/*.py --out OUT
+"""
+
+_base_ = [
+    '../../retinanet_r18_fpn_raccoon.py',
+    '../../_base_/objectives/auto_assign.py',
+]
+
+model = _base_.objective
+model['loss'].update(num_classes=1, anchor_scale=4.0)

@@ -1,0 +1,9 @@
+"""AutoAssign on the generated shapes, for a comparison of objectives.
+
+python tools/analysis/compare_losses.py configs/compare/shapes/*.py --out OUT
+"""
+
+_base_ = ['../../retinanet_r18_fpn_shapes.py', '../../_base_/objectives/auto_assign.py']
+
+model = _base_.objective
+model['loss'].update(num_classes=6, anchor_scale=2.0)
