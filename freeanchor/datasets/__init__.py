@@ -3,6 +3,7 @@ from .errors import BrokenImageError, DataError, MissingImageError
 from .image_loading import LoadImageFromFile
 from .json_dataset import BaseDataset
 from .legacy_boxes import LegacyBoxes
+from .multi_scale import MultiScaleFlipAug
 from .samplers import AspectRatioBatchSampler
 from .shapes import ShapesDataset, write_shapes
 from .transforms import LoadAnnotations, PackDetInputs, RandomFlip
@@ -17,6 +18,7 @@ __all__ = [
     'LoadAnnotations',
     'LoadImageFromFile',
     'MissingImageError',
+    'MultiScaleFlipAug',
     'PackDetInputs',
     'RandomFlip',
     'ShapesDataset',

@@ -4,13 +4,16 @@ from .fpn import FPN
 from .preprocessor import DetDataPreprocessor
 from .quality_head import QualityHead
 from .retina_head import RetinaHead
+from .tta import DetTTAModel, RescaleTTAModel
 
 __all__ = [
     'FPN',
     'DetDataPreprocessor',
+    'DetTTAModel',
     'QualityHead',
     'ResNeXt',
     'ResNet',
+    'RescaleTTAModel',
     'RetinaHead',
     'SingleStageDetector',
     'TimmBackbone',
