@@ -1,13 +1,17 @@
 """Test a detector.
 
 python tools/test.py configs/free_anchor_r50_fpn_1x.py work_dirs/.../epoch_12.pth
+python tools/test.py configs/free_anchor_r50_fpn_1x.py CHECKPOINT --tta clean
 bash tools/dist_test.sh configs/free_anchor_r50_fpn_1x.py CHECKPOINT 8
 """
 
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import Any
+
+PROTOCOLS = Path(__file__).parents[1] / 'configs' / '_base_' / 'tta'
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,6 +27,12 @@ def parse_args() -> argparse.Namespace:
         '--fuse',
         action='store_true',
         help='test as deployed: norms folded into convolutions, fast layouts',
+    )
+    parser.add_argument(
+        '--tta',
+        choices=['official', 'clean', 'config'],
+        help="test on several sizes of each image: as FreeAnchor's authors did, from "
+        'the file, or as tta_model and tta_pipeline of the config say',
     )
     parser.add_argument(
         '--trust-checkpoint',
@@ -56,7 +66,11 @@ def test(args: argparse.Namespace) -> None:
     )
     from freeanchor.engine.trust import trust_named
 
-    cfg = load_config(args.config, args.cfg_options)
+    # What sets the augmentation has to wait until that is there.
+    later = [x for x in args.cfg_options if args.tta and x.startswith('tta_')]
+    cfg = load_config(args.config, [x for x in args.cfg_options if x not in later])
+    if args.tta is not None:
+        choose_views(cfg, args.tta, later)
     if args.trust_checkpoint:
         trust_named(args.checkpoint)
     set_launch(cfg, args.launcher, args.work_dir)
@@ -69,7 +83,41 @@ def test(args: argparse.Namespace) -> None:
     runner = build_runner(cfg)
     if args.fuse:
         fuse_loaded(runner)
+    if args.tta is not None:
+        see_several_views(runner, cfg.tta_model.to_dict())
     runner.test()
+
+
+def choose_views(cfg: Any, protocol: str, options: list[str]) -> None:
+    """Put a protocol's ``tta_model`` and ``tta_pipeline`` into ``cfg``, and use them.
+
+    Args:
+        cfg: Changed in place.
+        protocol: Name of a file in ``configs/_base_/tta``, or ``'config'``.
+        options: ``KEY=VALUE`` of what is changed in them.
+    """
+    from mmengine.config import Config
+
+    from freeanchor.engine import ConfigError
+    from freeanchor.engine.config_check import check_config
+    from freeanchor.engine.config_options import apply_options, parse_options
+
+    if protocol != 'config':
+        found = Config.fromfile(PROTOCOLS / f'{protocol}.py')
+        cfg.update({key: found.get(key) for key in ('tta_model', 'tta_pipeline')})
+    elif cfg.get('tta_model') is None:
+        raise ConfigError('--tta config: the config has no tta_model.')
+    apply_options(cfg, parse_options(options), {})
+    check_config(cfg)
+    if cfg.get('tta_pipeline') is not None:
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+
+
+def see_several_views(runner: Any, tta_model: dict[str, Any]) -> None:
+    """Wrap the runner's model when its test begins, with its weights."""
+    from mmengine.hooks import PrepareTTAHook
+
+    runner.register_hook(PrepareTTAHook(tta_model))
 
 
 def fuse_loaded(runner: Any) -> None:

@@ -12,6 +12,14 @@ from freeanchor.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'free_anchor_r18_fpn_shapes.py'
+OPTIONS = [
+    'test_dataloader.dataset.data_root=shapes/',
+    'test_dataloader.num_workers=0',
+    'test_dataloader.persistent_workers=False',
+    'test_evaluator.ann_file=shapes/annotations/val.json',
+    'model.test_cfg.max_per_img=10',
+    'model.test_cfg.score_thr=0.0',
+]
 
 
 def run_tool(*arguments: object) -> int:
@@ -24,30 +32,91 @@ def run_tool(*arguments: object) -> int:
     return module.main()
 
 
-def test_a_fused_detector_scores_as_it_did(tmp_path, monkeypatch):
-    """The checkpoint is read before norms are folded, and the same is found."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, 'argv', ['test.py'])
-    write_shapes('shapes', num_train=2, num_val=4)
+@pytest.fixture(scope='module')
+def shapes(tmp_path_factory):
+    """A folder with four pictures and a detector that has learned nothing."""
+    folder = tmp_path_factory.mktemp('shapes')
+    write_shapes(str(folder / 'shapes'), num_train=2, num_val=4)
     torch.manual_seed(0)
     model = MODELS.build(load_config(CONFIG, []).model)
-    torch.save(model.state_dict(), 'weights.pth')
-    options = [
-        'test_dataloader.dataset.data_root=shapes/',
-        'test_dataloader.num_workers=0',
-        'test_dataloader.persistent_workers=False',
-        'test_evaluator.ann_file=shapes/annotations/val.json',
-        'model.test_cfg.max_per_img=10',
-    ]
-    found = []
-    for flags in ([], ['--fuse']):
-        out = tmp_path / f'{len(flags)}.pkl'
+    torch.save(model.state_dict(), folder / 'weights.pth')
+    return folder
+
+
+@pytest.fixture
+def detections(shapes, monkeypatch):
+    """What the tool, given more arguments, finds on the pictures."""
+    monkeypatch.chdir(shapes)
+    monkeypatch.setattr(sys, 'argv', ['test.py'])
+
+    def run(*flags: str, options: tuple[str, ...] = ()) -> list[dict]:
+        out = shapes / 'found.pkl'
         arguments = [CONFIG, 'weights.pth', *flags, '--out', out]
-        assert run_tool(*arguments, '--cfg-options', *options) == 0
-        found.append(pickle.loads(out.read_bytes()))
-    for plain, fused in zip(*found, strict=True):
+        assert run_tool(*arguments, '--cfg-options', *OPTIONS, *options) == 0
+        return pickle.loads(out.read_bytes())
+
+    return run
+
+
+def test_a_fused_detector_scores_as_it_did(detections):
+    """The checkpoint is read before norms are folded, and the same is found."""
+    for plain, fused in zip(detections(), detections('--fuse'), strict=True):
         assert len(plain['pred_instances']['scores']) == 10
         scores = fused['pred_instances']['scores'].tolist()
         assert plain['pred_instances']['scores'].tolist() == pytest.approx(
             scores, abs=1e-4
         )
+
+
+def boxes(found: list[dict]) -> torch.Tensor:
+    """``(4, 10, 4)``, each image's in a fixed order: scores are near equal."""
+    rows = [x['pred_instances']['bboxes'] for x in found]
+    return torch.stack([x[x.sum(1).argsort()] for x in rows])
+
+
+ONE = 'tta_model.max_per_img=10'
+
+
+def test_one_size_finds_what_plain_testing_finds(detections):
+    plain = boxes(detections())
+    official = detections(
+        '--tta', 'official', options=(ONE, 'tta_model.scales=[(96, 128)]')
+    )
+    clean = detections(
+        '--tta', 'clean', options=(ONE, 'tta_pipeline.1.scales=[(128, 128)]')
+    )
+    assert torch.allclose(boxes(official), plain, atol=1e-2)
+    assert torch.allclose(boxes(clean), plain, atol=1e-2)
+
+
+def test_more_sizes_and_mirrored_images_find_others(detections):
+    plain = boxes(detections())
+    scales = 'tta_model.scales=[(96, 128), (144, 192)]'
+    official = boxes(detections('--tta', 'official', options=(ONE, scales)))
+    sizes = 'tta_pipeline.1.scales=[(128, 128), (192, 192)]'
+    clean = boxes(detections('--tta', 'clean', options=(ONE, sizes)))
+    flips = 'tta_pipeline.1.flip_directions=[horizontal]'
+    mirrored = boxes(detections('--tta', 'clean', options=(ONE, sizes, flips)))
+    assert plain.shape == official.shape == clean.shape == mirrored.shape
+    found = [plain, official, clean, mirrored]
+    assert not any(
+        torch.equal(x, y) for i, x in enumerate(found) for y in found[i + 1 :]
+    )
+
+
+def test_what_the_config_has_no_views_for_is_refused(shapes, monkeypatch, capsys):
+    monkeypatch.chdir(shapes)
+    monkeypatch.setattr(sys, 'argv', ['test.py'])
+    assert run_tool(CONFIG, 'weights.pth', '--tta', 'config') == 2
+    assert 'the config has no tta_model' in capsys.readouterr().err
+
+
+def test_a_slip_in_what_is_changed_of_a_protocol_is_found(shapes, monkeypatch, capsys):
+    monkeypatch.chdir(shapes)
+    monkeypatch.setattr(sys, 'argv', ['test.py'])
+    slip = 'tta_model.scale=[(96, 128)]'
+    arguments = [CONFIG, 'weights.pth', '--tta', 'official', '--cfg-options', slip]
+    assert run_tool(*arguments) == 2
+    assert "tta_model.scale: RescaleTTAModel takes no argument 'scale'" in (
+        capsys.readouterr().err
+    )
