@@ -40,8 +40,8 @@ class LegacyAnchorGenerator(nn.Module):
         self.num_anchors = len(ratios) * scales_per_octave
         octave = torch.arange(scales_per_octave, dtype=torch.float64)
         scales = octave_base_scale * 2 ** (octave / scales_per_octave)
-        ratios = torch.tensor(ratios, dtype=torch.float64)
-        levels = torch.stack([_of_cell(s, ratios, scales) for s in strides])
+        heights = torch.tensor(ratios, dtype=torch.float64)  # over widths
+        levels = torch.stack([_of_cell(s, heights, scales) for s in strides])
         self.of_cell = CellAnchors(levels, strides)
 
     def forward(self, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
