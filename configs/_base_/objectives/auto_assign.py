@@ -1,7 +1,7 @@
 """AutoAssign: every position in an object, weighted by what the network learns.
 
-One anchor at each position, and a branch for the implicit objectness. The file that uses
-this sets ``num_classes`` and ``anchor_scale`` of the loss, which follow the data.
+One anchor at each position, and a branch for the implicit objectness. The file that
+uses this sets ``num_classes`` and ``anchor_scale`` of the loss, which follow the data.
 """
 
 objective = dict(
