@@ -4,6 +4,7 @@ from .image_loading import LoadImageFromFile
 from .json_dataset import BaseDataset
 from .legacy_boxes import LegacyBoxes
 from .multi_scale import MultiScaleFlipAug
+from .random_crop import RandomCrop
 from .samplers import AspectRatioBatchSampler
 from .shapes import ShapesDataset, write_shapes
 from .transforms import LoadAnnotations, PackDetInputs, RandomFlip
@@ -20,6 +21,7 @@ __all__ = [
     'MissingImageError',
     'MultiScaleFlipAug',
     'PackDetInputs',
+    'RandomCrop',
     'RandomFlip',
     'ShapesDataset',
     'write_shapes',
