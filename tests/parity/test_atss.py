@@ -46,15 +46,18 @@ class Setup:
             for kind in KINDS
             for level in range(5)
         }
-        maps = [[self.leaves[f'{k}_{level}'] for level in range(5)] for k in KINDS]
+        logits, deltas, quality = (
+            [self.leaves[f'{k}_{level}'] for level in range(5)] for k in KINDS
+        )
         generator = {**settings['anchor_generator']}
         generator.pop('type')
         anchors = AnchorGenerator(**generator)
         self.predictions = DensePredictions.from_maps(
-            *maps[:2],
-            anchors([x.shape[-2:] for x in maps[0]]),
+            logits,
+            deltas,
+            anchors([x.shape[-2:] for x in logits]),
             DeltaBoxCoder(settings['bbox_coder']['target_stds']),
-            maps[2],
+            quality,
         )
         self.objects = Objects.gather(samples(self.case))
         self.loss = ATSSLoss(topk=self.case.info['topk'] // anchors.num_anchors)
