@@ -49,6 +49,9 @@ class TALLoss(DenseLoss):
         beta: Power of the overlap in the alignment.
         gamma: Focusing power of the quality focal loss.
         box_weight: Weight of the GIoU loss.
+        eps: Added to an object's best alignment before the scaling: it fades
+            objects that nothing fits yet. None of it in the paper; 1e-7 in
+            MMDetection.
         ignore_iof_thr: An anchor with more than this share of its area in an
             ignored region is no negative; None for all to count.
     """
@@ -60,6 +63,7 @@ class TALLoss(DenseLoss):
         beta: float = 6.0,
         gamma: float = 2.0,
         box_weight: float = 2.0,
+        eps: float = 0.0,
         ignore_iof_thr: float | None = None,
     ) -> None:
         super().__init__()
@@ -68,6 +72,7 @@ class TALLoss(DenseLoss):
         self.beta = beta
         self.gamma = gamma
         self.box_weight = box_weight
+        self.eps = eps
         self.ignore_iof_thr = ignore_iof_thr
 
     def forward(
@@ -121,9 +126,18 @@ class TALLoss(DenseLoss):
                 holds_centre(boxes, anchors, _MARGIN),
                 self.num_candidates,
             )
-            target = _target(alignment.gather(1, anchor), ious.gather(1, anchor), given)
+            target = self._target(
+                alignment.gather(1, anchor), ious.gather(1, anchor), given
+            )
             found.append((anchor, target))
         return Alignment(*map(torch.cat, zip(*found)))
+
+    def _target(self, alignment: Tensor, ious: Tensor, given: Tensor) -> Tensor:
+        """Alignments, scaled so that an object's best is its best overlap."""
+        best = alignment.where(given, -torch.inf).amax(dim=1, keepdim=True)
+        best = torch.logaddexp(best, best.new_full((), self.eps).log())
+        best_iou = ious.where(given, 0).amax(dim=1, keepdim=True)
+        return torch.where(given, (alignment - best).exp() * best_iou, 0)
 
     def _counted(self, predictions: DensePredictions, objects: Objects) -> Tensor:
         """``(B, A)`` bool, anchors that may be background."""
@@ -132,15 +146,3 @@ class TALLoss(DenseLoss):
         outside = outside_ignored(predictions, objects, self.ignore_iof_thr)
         valid = torch.stack(rows)
         return valid if outside is None else valid & outside
-
-
-def _target(alignment: Tensor, ious: Tensor, given: Tensor) -> Tensor:
-    """Alignments of an object's anchors, the best of them its best overlap.
-
-    MMDetection adds 1e-7 to the best alignment, which fades objects that
-    nothing fits yet; as in the paper, here nothing is added.
-    """
-    alignment = alignment.where(given, -torch.inf)
-    best = alignment.amax(dim=1, keepdim=True)
-    best_iou = ious.where(given, 0).amax(dim=1, keepdim=True)
-    return torch.where(given, (alignment - best).exp() * best_iou, 0)
