@@ -4,6 +4,7 @@ from .base import DenseLoss
 from .free_anchor import FreeAnchorLoss
 from .localization import GIoUDistance, SmoothL1Distance
 from .ltm import LTMLoss
+from .paa import PAALoss
 from .retina import RetinaLoss
 from .tal import TALLoss
 
@@ -14,6 +15,7 @@ __all__ = [
     'FreeAnchorLoss',
     'GIoUDistance',
     'LTMLoss',
+    'PAALoss',
     'RetinaLoss',
     'SmoothL1Distance',
     'TALLoss',
