@@ -39,5 +39,5 @@ OFFICIAL = Source(
     norm_eps=0.0,
     reading='BGR images, P6 from P5, boxes and anchors with the legacy +1; the '
     "ResNets with the stride in the first 1x1 convolution (style='caffe')",
-    configs=('free_anchor_*official*{trunk}*', 'free_anchor_{trunk}_*official*'),
+    configs=('free_anchor_{trunk}_fpn_*_official',),
 )

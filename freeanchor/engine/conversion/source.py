@@ -38,4 +38,4 @@ class Source:
     stds: tuple[float, ...] | None = None
     norm_eps: float = 1e-5
     reading: str = ''
-    configs: tuple[str, ...] = ('{kind}_{trunk}_fpn_*',)
+    configs: tuple[str, ...] = ('{kind}_{trunk}_fpn_1x',)
