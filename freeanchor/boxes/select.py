@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from .candidates import Candidates
 from .coder import DeltaBoxCoder
 from .scoring import Scoring
+from .voting import vote
 
 
 def select_detections(
@@ -21,6 +23,7 @@ def select_detections(
     max_per_img: int = 100,
     rank_powers: tuple[float, float] = (1.0, 0.0),
     score_powers: tuple[float, float] = (1.0, 1.0),
+    voting_sigma: float | None = None,
     quality: Sequence[Tensor] = (),
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Keep the best boxes of one image.
@@ -38,6 +41,8 @@ def select_detections(
         max_per_img: Boxes kept in the end.
         rank_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
         score_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
+        voting_sigma: See :func:`freeanchor.boxes.voting.vote`; None for boxes to
+            stay as they are.
         quality: Logits ``(A_l, 1)`` of each level, or none at all.
 
     Returns:
@@ -56,7 +61,11 @@ def select_detections(
     boxes, scores, labels = boxes[solid], scores[solid], labels[solid]
 
     keep = batched_nms(boxes, scores, labels, nms_iou)[:max_per_img]
-    return boxes[keep], scores[keep], labels[keep]
+    found = boxes[keep]
+    if voting_sigma is not None:
+        one = torch.zeros_like(labels)
+        found = vote(Candidates(boxes, scores, labels, one), keep, voting_sigma)
+    return found, scores[keep], labels[keep]
 
 
 def _top(

@@ -9,6 +9,7 @@ from torchvision.ops import batched_nms, nms
 from .candidates import Candidates, Level, dense_candidates, sparse_candidates
 from .coder import DeltaBoxCoder
 from .scoring import Scoring
+from .voting import vote
 
 NMS_BOXES = 2**15
 """Boxes that one call of a GPU's NMS compares pairwise: 128 MiB of bits."""
@@ -24,6 +25,7 @@ def select_batch(
     max_per_img: int = 100,
     rank_powers: tuple[float, float] = (1.0, 0.0),
     score_powers: tuple[float, float] = (1.0, 1.0),
+    voting_sigma: float | None = None,
     quality: Sequence[Tensor] = (),
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Keep the best boxes of each image of a batch.
@@ -41,6 +43,8 @@ def select_batch(
         max_per_img: Boxes kept of each image.
         rank_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
         score_powers: See :class:`freeanchor.boxes.scoring.Scoring`.
+        voting_sigma: See :func:`freeanchor.boxes.voting.vote`; None for boxes to
+            stay as they are.
         quality: Per level ``(B, ..., 1)`` logits, or none at all.
 
     Returns:
@@ -50,7 +54,7 @@ def select_batch(
     find = candidate_finder(limits.device)
     scoring = Scoring(rank_powers, score_powers)
     candidates = find(levels, coder, limits, score_thr, nms_pre, quality, scoring)
-    return suppress(candidates, len(limits), nms_iou, max_per_img)
+    return suppress(candidates, len(limits), nms_iou, max_per_img, voting_sigma)
 
 
 def candidate_finder(device: torch.device) -> Callable[..., Candidates]:
@@ -59,7 +63,11 @@ def candidate_finder(device: torch.device) -> Callable[..., Candidates]:
 
 
 def suppress(
-    candidates: Candidates, num_images: int, nms_iou: float, max_per_img: int
+    candidates: Candidates,
+    num_images: int,
+    nms_iou: float,
+    max_per_img: int,
+    voting_sigma: float | None = None,
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Class-wise NMS of all images at once; the best ``max_per_img`` of each."""
     if not candidates.boxes.is_cuda:
@@ -81,9 +89,10 @@ def suppress(
     found, start = [], 0
     for count in of_image.sum(dim=0).tolist():
         rows = keep[start : start + min(count, max_per_img)]
-        found.append(
-            (candidates.boxes[rows], candidates.scores[rows], candidates.labels[rows])
-        )
+        boxes = candidates.boxes[rows]
+        if voting_sigma is not None:
+            boxes = vote(candidates, rows, voting_sigma)
+        found.append((boxes, candidates.scores[rows], candidates.labels[rows]))
         start += count
     return found
 

@@ -122,7 +122,7 @@ class SingleStageDetector(BaseModel):
         known = torch.tensor([sizes, factors], dtype=exact)
         limits, scales = known.to(inputs.device, non_blocking=True)
         candidates = self.find_candidates(inputs, limits)
-        settings = _settings(self.test_cfg, 'nms_iou', 'max_per_img')
+        settings = _settings(self.test_cfg, 'nms_iou', 'max_per_img', 'voting_sigma')
         found = suppress(candidates, len(samples), **settings)
         for sample, scale, (boxes, scores, labels) in zip(samples, scales, found):
             boxes = boxes / scale.repeat(2).to(boxes.dtype)
