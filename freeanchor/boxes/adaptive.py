@@ -71,9 +71,10 @@ def _nearest(anchors: Tensor, boxes: Tensor, valid: Tensor, topk: int) -> Tensor
         topk: Positions; of fewer, all.
     """
     positions, per_position, _ = anchors.shape
-    centres = _centres(anchors).mean(dim=1)  # (P, 2)
-    distance = (centres - _centres(boxes)[:, None]).pow(2).sum(dim=-1).sqrt()
-    distance = distance.where(valid, torch.inf)  # (G, P)
+    x, y = _centres(anchors).mean(dim=1).unbind(1)  # (P,) each
+    box_x, box_y = _centres(boxes)[..., None].unbind(1)  # (G, 1) each
+    distance = (x - box_x).square_().add_((y - box_y).square_()).sqrt_()
+    distance.masked_fill_(~valid, torch.inf)  # (G, P)
     near = distance.topk(min(topk, positions), dim=1, largest=False).indices
     members = torch.arange(per_position, device=anchors.device)
     return (near[..., None] * per_position + members).flatten(1)

@@ -14,12 +14,15 @@ from freeanchor.losses import ATSSLoss
 from freeanchor.losses.atss import centerness
 from freeanchor.structures import DensePredictions, Objects, Regions
 from tests.batches import flat, gradients, objects, predictions, sample
+from tests.processes import run_on_processes
 
 SCENE = (
     sample([[3, 5, 41, 44], [7, 9, 45, 40], [30, 2, 60, 62]], [0, 0, 2]),
     sample([[1, 30, 62, 51]], [1], ignored=[[0, 0, 40, 28]]),
 )
+EMPTY = sample([], [])
 STRIDES = (8, 16, 32)
+TERMS = ('loss_cls', 'loss_bbox', 'loss_quality')
 
 
 def one_anchor(**kwargs: Any) -> DensePredictions:
@@ -147,6 +150,30 @@ def test_centerness_is_one_in_the_middle_and_zero_from_the_border_on() -> None:
     assert_close(
         centerness(anchors, box), torch.tensor([1.0, 0.0, (5 / 15) ** 0.5, 0.0])
     )
+
+
+def _losses_of_a_share(rank: int, _: int) -> list[float]:
+    """Those of one of two processes, with one image of the scene each."""
+    torch.manual_seed(0)
+    whole = one_anchor(with_quality=True)
+    own = slice(rank, rank + 1)
+    share = DensePredictions(
+        tuple(x[own] for x in whole.logits),
+        tuple(x[own] for x in whole.deltas),
+        whole.anchors,
+        whole.coder,
+        tuple(x[own] for x in whole.quality),
+    )
+    terms = ATSSLoss()(share, objects((SCENE[0], EMPTY)[rank]))
+    return [terms[name].item() for name in TERMS]
+
+
+def test_two_processes_are_one_batch() -> None:
+    shares = torch.tensor(run_on_processes(_losses_of_a_share, 2)).double()
+    torch.manual_seed(0)
+    terms = ATSSLoss()(one_anchor(with_quality=True), objects(SCENE[0], EMPTY))
+    whole = torch.stack([terms[name].detach() for name in TERMS])
+    assert_close(shares.mean(dim=0), whole, rtol=1e-6, atol=0)
 
 
 @pytest.mark.skipif(torch.__version__ < '2.7', reason='fake CUDA needs a driver here')
