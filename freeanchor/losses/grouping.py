@@ -43,5 +43,5 @@ def logsumexp_of_groups(values: Tensor, group: Tensor, num_groups: int) -> Tenso
     highest = values.detach()
     top = top.scatter_reduce(0, group, highest, 'amax', include_self=False)
     total = torch.zeros_like(top).index_add(0, group, (values - top[group]).exp())
-    # At least 1 where there are rows: the highest is one of them.
-    return total.clamp(min=1).log() + top
+    # Above 0 where there are rows: the highest adds 1.
+    return total.where(total > 0, 1).log() + top

@@ -13,6 +13,7 @@ from freeanchor.losses.functional import (
     focal_negative_unless_matched,
     focal_positive,
     giou_loss,
+    joint_logit,
     log_unless_matched,
     negative_log_mean_max,
     quality_focal,
@@ -168,3 +169,16 @@ def test_quality_focal_is_the_papers_formula() -> None:
 def test_quality_focal_without_quality_is_that_of_background() -> None:
     zero = torch.zeros_like(HUGE)
     assert_close(quality_focal(HUGE, zero, 2.0), focal_negative(HUGE, 2.0))
+
+
+def test_a_joint_logit_is_that_of_the_product() -> None:
+    x = torch.linspace(-8, 8, 9, dtype=torch.float64)[:, None]
+    q = torch.linspace(-6, 6, 7, dtype=torch.float64)
+    assert_close(joint_logit(x, q), torch.logit(x.sigmoid() * q.sigmoid()))
+
+
+def test_a_joint_logit_of_extremes_is_finite_with_its_gradient() -> None:
+    x = HUGE[:, None].clone().requires_grad_()
+    value = joint_logit(x, HUGE)
+    assert value.isfinite().all()
+    assert torch.autograd.grad(value.sum(), x)[0].isfinite().all()
