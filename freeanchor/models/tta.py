@@ -25,18 +25,12 @@ class DetTTAModel(nn.Module):
 
     Args:
         module: The detector, with its weights. Its ``test_cfg`` says which
-            candidates each view gives.
-        nms_iou: Of two boxes of a class that overlap more, the lower goes.
-        max_per_img: Boxes kept of each image.
+            candidates each view gives, and what stays of all.
     """
 
-    def __init__(
-        self, module: nn.Module, nms_iou: float = 0.5, max_per_img: int = 100
-    ) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = _detector(module)
-        self.nms_iou = nms_iou
-        self.max_per_img = max_per_img
 
     def test_step(self, data: dict[str, list]) -> list[BaseDataElement]:
         """Samples of the first view, with ``pred_instances``.
@@ -60,7 +54,7 @@ class DetTTAModel(nn.Module):
             )
             views.append(_view(batch['inputs'], own))
             samples.append(own)
-        found = detect_in_views(self.module, views, self.nms_iou, self.max_per_img)
+        found = detect_in_views(self.module, views)
         return _with_predictions(samples[0], found)
 
 
@@ -74,24 +68,14 @@ class RescaleTTAModel(nn.Module):
 
     Args:
         module: The detector, with its weights. Its ``test_cfg`` says which
-            candidates each size gives.
+            candidates each size gives, and what stays of all.
         scales: Length of the shorter side, and of the longer one at most.
-        nms_iou: Of two boxes of a class that overlap more, the lower goes.
-        max_per_img: Boxes kept of each image.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        scales: Sequence[tuple[int, int]],
-        nms_iou: float = 0.5,
-        max_per_img: int = 100,
-    ) -> None:
+    def __init__(self, module: nn.Module, scales: Sequence[tuple[int, int]]) -> None:
         super().__init__()
         self.module = _detector(module)
         self.scales = [tuple(x) for x in scales]
-        self.nms_iou = nms_iou
-        self.max_per_img = max_per_img
 
     def test_step(self, data: dict[str, Any]) -> list[BaseDataElement]:
         """The samples, with ``pred_instances``, of a test pipeline's batch."""
@@ -102,7 +86,7 @@ class RescaleTTAModel(nn.Module):
             whole = _view(image[None, :, :height, :width], [sample])
             sizes = [rescaled_size(height, width, *x) for x in self.scales]
             views = [self._resized(whole, *size) for size in sizes]
-            found += detect_in_views(self.module, views, self.nms_iou, self.max_per_img)
+            found += detect_in_views(self.module, views)
         return _with_predictions(data['data_samples'], found)
 
     def _resized(self, view: View, height: int, width: int) -> View:

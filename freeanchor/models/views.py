@@ -9,7 +9,7 @@ from torch import Tensor
 from freeanchor.boxes.candidates import Candidates
 from freeanchor.boxes.select_batch import suppress
 
-from .detector import SingleStageDetector
+from .detector import SingleStageDetector, _settings
 
 Detections = tuple[Tensor, Tensor, Tensor]
 """Boxes ``(N, 4)`` xyxy in pixels, scores ``(N,)`` and labels ``(N,)``."""
@@ -26,30 +26,28 @@ class View:
 
 
 def detect_in_views(
-    detector: SingleStageDetector,
-    views: Sequence[View],
-    nms_iou: float,
-    max_per_img: int,
+    detector: SingleStageDetector, views: Sequence[View]
 ) -> list[Detections]:
     """Detections of each image, in pixels of the original, best first.
 
     Args:
-        detector: What finds the candidates.
+        detector: What finds the candidates; its ``test_cfg`` says how many, and
+            what stays of those of all views together.
         views: Of the same images, each.
-        nms_iou: Of two boxes of a class that overlap more, the lower goes.
-        max_per_img: Boxes kept of each image.
     """
     parts = [_candidates(detector, view) for view in views]
     boxes, scores, labels, image = (
         torch.cat([getattr(x, name) for x in parts])
         for name in ('boxes', 'scores', 'labels', 'image')
     )
+    names = ('nms_iou', 'max_per_img', 'voting_sigma')
+    settings = _settings(detector.test_cfg, *names)
     found = []
     for i in range(len(views[0].limits)):
         (own,) = (image == i).nonzero(as_tuple=True)
         alone = torch.zeros_like(own)
         candidates = Candidates(boxes[own], scores[own], labels[own], alone)
-        found += suppress(candidates, 1, nms_iou, max_per_img)
+        found += suppress(candidates, 1, **settings)
     return found
 
 

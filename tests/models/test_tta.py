@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from freeanchor.boxes import LegacyDeltaBoxCoder
-from freeanchor.boxes.candidates import Candidates
+from freeanchor.boxes.candidates import Candidates, dense_candidates
 from freeanchor.models import DetTTAModel, RescaleTTAModel
 from freeanchor.models.tta import rescaled_size
 from freeanchor.models.views import flipped_back
@@ -73,7 +73,7 @@ def found(samples: list[Any]) -> list[tuple[Tensor, Tensor, Tensor]]:
 
 def test_one_view_is_plain_testing(detector: nn.Module) -> None:
     plain = found(double(detector, batch(images(), scale=0.5)))
-    augmented = DetTTAModel(detector, nms_iou=0.5, max_per_img=20)
+    augmented = DetTTAModel(detector)
     assert_close(found(double(augmented, views(batch(images(), scale=0.5)))), plain)
     assert len(plain[0][0]) == len(plain[1][0]) == 20
 
@@ -84,20 +84,32 @@ def test_one_scale_of_the_official_protocol_is_plain_testing(
     for picture in images():
         plain = found(double(detector, batch([picture], scale=0.5)))
         scale = (min(picture.shape[1:]), max(picture.shape[1:]))
-        augmented = RescaleTTAModel(detector, [scale], max_per_img=20)
+        augmented = RescaleTTAModel(detector, [scale])
         again = found(double(augmented, batch([picture], scale=0.5)))
         assert_close(again, plain)
 
 
+def test_candidates_in_a_fixed_number_of_rows_give_the_same(
+    detector: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a GPU has them, with rows that are none and images one after another."""
+    model = DetTTAModel(detector)
+    data = views(batch(images()), batch(images()))
+    expected = found(double(model, data))
+    finder = 'freeanchor.models.detector.candidate_finder'
+    monkeypatch.setattr(finder, lambda device: dense_candidates)
+    assert_close(found(double(model, data)), expected)
+
+
 def test_the_same_view_twice_changes_nothing(detector: nn.Module) -> None:
-    once = DetTTAModel(detector, max_per_img=20)
+    once = DetTTAModel(detector)
     one = found(double(once, views(batch(images()))))
     two = found(double(once, views(batch(images()), batch(images()))))
     assert_close(two, one)
 
 
 def test_images_of_a_batch_do_not_mix(detector: nn.Module) -> None:
-    model = RescaleTTAModel(detector, [(64, 96), (96, 160)], max_per_img=20)
+    model = RescaleTTAModel(detector, [(64, 96), (96, 160)])
     together = found(double(model, batch(images())))
     for picture, own in zip(images(), together):
         # Alone it is padded less, which the convolutions see at its edge.
@@ -111,6 +123,7 @@ class Corner(nn.Module):
     def __init__(self, detector: nn.Module) -> None:
         super().__init__()
         self.data_preprocessor = detector.data_preprocessor
+        self.test_cfg: dict = {}
         self.bbox_head: Any = SimpleNamespace(coder=detector.bbox_head.coder)
 
     def find_candidates(self, inputs: Tensor, limits: Tensor) -> Any:
@@ -231,3 +244,15 @@ def test_a_resized_view_is_padded_and_knows_its_size(detector: nn.Module) -> Non
         ((1, 3, 64, 64), [[60.0, 40.0]]),
         ((1, 3, 64, 96), [[96.0, 64.0]]),
     ]
+
+
+def test_boxes_are_voted_where_the_detector_says_so(detector: nn.Module) -> None:
+    picture = torch.zeros(3, 64, 96)
+    picture[:, 10:30, 20:50] = 255
+    wider = torch.zeros(3, 64, 96)
+    wider[:, 10:30, 20:54] = 255
+    model = DetTTAModel(Corner(detector))
+    model.module.test_cfg = dict(voting_sigma=0.025)
+    (sample,) = model.test_step(views(batch([picture]), batch([wider])))
+    ((_, _, right, _),) = sample.pred_instances.bboxes.tolist()
+    assert 50 < right < 54

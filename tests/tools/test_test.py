@@ -74,16 +74,13 @@ def boxes(found: list[dict]) -> torch.Tensor:
     return torch.stack([x[x.sum(1).argsort()] for x in rows])
 
 
-ONE = 'tta_model.max_per_img=10'
-
-
 def test_one_size_finds_what_plain_testing_finds(detections):
     plain = boxes(detections())
     official = detections(
-        '--tta', 'official', options=(ONE, 'tta_model.scales=[(96, 128)]')
+        '--tta', 'official', options=('tta_model.scales=[(96, 128)]',)
     )
     clean = detections(
-        '--tta', 'clean', options=(ONE, 'tta_pipeline.1.scales=[(128, 128)]')
+        '--tta', 'clean', options=('tta_pipeline.1.scales=[(128, 128)]',)
     )
     assert torch.allclose(boxes(official), plain, atol=1e-2)
     assert torch.allclose(boxes(clean), plain, atol=1e-2)
@@ -92,11 +89,11 @@ def test_one_size_finds_what_plain_testing_finds(detections):
 def test_more_sizes_and_mirrored_images_find_others(detections):
     plain = boxes(detections())
     scales = 'tta_model.scales=[(96, 128), (144, 192)]'
-    official = boxes(detections('--tta', 'official', options=(ONE, scales)))
+    official = boxes(detections('--tta', 'official', options=(scales,)))
     sizes = 'tta_pipeline.1.scales=[(128, 128), (192, 192)]'
-    clean = boxes(detections('--tta', 'clean', options=(ONE, sizes)))
+    clean = boxes(detections('--tta', 'clean', options=(sizes,)))
     flips = 'tta_pipeline.1.flip_directions=[horizontal]'
-    mirrored = boxes(detections('--tta', 'clean', options=(ONE, sizes, flips)))
+    mirrored = boxes(detections('--tta', 'clean', options=(sizes, flips)))
     assert plain.shape == official.shape == clean.shape == mirrored.shape
     found = [plain, official, clean, mirrored]
     assert not any(

@@ -3,7 +3,7 @@
 With tta_pipeline.1.flip_directions=[horizontal] mirrored images are tested too.
 """
 
-tta_model = dict(type='DetTTAModel', nms_iou=0.5, max_per_img=100)
+tta_model = dict(type='DetTTAModel')
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(

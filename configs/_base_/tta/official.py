@@ -14,6 +14,4 @@ tta_model = dict(
         (1120, 1867),
         (1280, 2133),
     ],
-    nms_iou=0.5,
-    max_per_img=100,
 )
