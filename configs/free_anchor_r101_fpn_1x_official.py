@@ -1,7 +1,7 @@
 """FreeAnchor, ResNet-101, as its authors trained it: 90k steps of 16 images.
 
-Box AP of COCO: 40.5 on val2017 and 40.9 on test-dev by the authors; ours not measured
-yet.
+Box AP of COCO: 40.5 on val2017 and 40.9 on test-dev by the authors; ours is
+not measured yet.
 
     bash tools/dist_train.sh configs/free_anchor_r101_fpn_1x_official.py 8
 """
