@@ -16,9 +16,11 @@ from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from freeanchor.engine import read_checkpoint
+from freeanchor.engine import CheckpointError, read_checkpoint
 from freeanchor.engine.conversion import ConversionError, build_untrained, convert
 from freeanchor.engine.conversion.recognition import source_of
+
+from tests.attacks import write_attack
 
 from .foreign_models import Detectron2, FrozenNorm, Official
 
@@ -87,6 +89,15 @@ def test_detectron2s_pickles_of_arrays_are_read(tmp_path):
     assert converted.source.name == 'detectron2'
     found = converted.weights['bbox_head.cls_convs.0.conv.bias']
     assert torch.equal(found, torch.tensor(state['head.cls_subnet.0.bias']))
+
+
+@pytest.mark.parametrize('name', ['os.system', 'object array'])
+def test_a_pickle_that_would_run_code_is_refused(name, tmp_path):
+    marker = tmp_path / 'marker'
+    path = write_attack(tmp_path / 'model_final.pkl', marker, name, 'bare pickle')
+    with pytest.raises(CheckpointError, match='was not loaded'):
+        read_checkpoint(path)
+    assert not marker.exists()
 
 
 def torchvisions(kind: str, num_classes: int = 91) -> nn.Module:

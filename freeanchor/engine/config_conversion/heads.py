@@ -187,14 +187,14 @@ def _paa(head: Taken, train: Taken) -> dict[str, Any]:
     assigner.expect('neg_iou_thr', candidate_iou)
     head.expect('reg_decoded_bbox', True)
     head.expect('covariance_type', 'diag')
-    head.expect('score_voting', True)
+    head.drop('score_voting')  # of test_cfg here
     loss = dict(
         type='PAALoss',
         candidate_iou=candidate_iou,
         topk=head.take('topk', 9),
         **_focal(head.inner('loss_cls', _FOCAL)),
         box_weight=_giou_weight(head.inner('loss_bbox')),
-        iou_weight=_quality_weight(head),
+        quality_weight=_quality_weight(head),
         **_ignore(assigner),
     )
     assigner.end()
@@ -208,7 +208,7 @@ class _Head(NamedTuple):
 
 
 _PRODUCT = dict(rank_powers=[1.0, 0.0], score_powers=[1.0, 1.0])
-_MEAN = dict(rank_powers=[0.5, 0.5], score_powers=[0.5, 0.5])
+_MEAN = dict(rank_powers=[0.5, 0.5], score_powers=[0.5, 0.5], voting_sigma=0.025)
 
 HEADS = {
     'RetinaHead': _Head('RetinaHead', _retina, {}),

@@ -18,6 +18,7 @@ def convert_model(model: dict, report: Report) -> dict[str, Any]:
     if kind not in HEADS:
         report.block(f'model.bbox_head.type={kind!r}: known are {", ".join(HEADS)}')
         return {}
+    votes = model['bbox_head'].get('score_voting', True)
     head, loss = head_and_loss(source.inner('bbox_head'), source.inner('train_cfg'))
     ours = dict(
         type='SingleStageDetector',
@@ -28,6 +29,8 @@ def convert_model(model: dict, report: Report) -> dict[str, Any]:
         loss=loss,
         test_cfg=_test_cfg(source.inner('test_cfg'), kind),
     )
+    if not votes:
+        ours['test_cfg'].pop('voting_sigma', None)
     init_cfg = source.take('init_cfg')
     if init_cfg:
         ours['init_cfg'] = init_cfg
