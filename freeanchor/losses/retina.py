@@ -7,15 +7,11 @@ https://arxiv.org/abs/1708.02002.
 import torch
 from torch import Tensor
 
-from freeanchor.boxes import (
-    BACKGROUND,
-    IGNORED,
-    assign_by_iou,
-    centred_inside,
-)
+from freeanchor.boxes import BACKGROUND, IGNORED
 from freeanchor.registry import MODELS
 from freeanchor.structures import DensePredictions, Objects
 
+from .assigning import assign_anchors
 from .background import background_and_logits
 from .base import DenseLoss
 from .entries import Entries, read_entries
@@ -107,15 +103,7 @@ class RetinaLoss(DenseLoss):
             ``(B, A)`` int64, indices into ``objects``, or ``BACKGROUND`` or
             ``IGNORED``. Anchors of the padding are ignored.
         """
-        anchors = torch.cat(predictions.anchors)
-        assigned = objects.labels.new_empty(predictions.num_images, len(anchors))
-        first = 0
-        own = objects.boxes.split(objects.counts)
-        for row, boxes, size in zip(assigned, own, objects.pad_shapes):
-            valid = centred_inside(anchors, *size)  # (A,)
-            found = assign_by_iou(anchors, boxes, valid, self.pos_iou, self.neg_iou)
-            row[:] = found.where(found < 0, found + first)
-            first += len(boxes)
+        assigned = assign_anchors(predictions, objects, self.pos_iou, self.neg_iou)
         counted = outside_ignored(predictions, objects, self.ignore_iof_thr)
         if counted is not None:
             assigned[(assigned == BACKGROUND) & ~counted] = IGNORED
