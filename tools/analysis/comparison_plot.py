@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-SHOWN = ('AP', 'AP75', 'slender', 'crowded', 'NMS recall')
+SHOWN = ('AP', 'AP75', 'AP slender', 'AP crowded', 'NMS recall')
 # Of the palette of Okabe and Ito, which all eyes tell apart.
 _MEAN, _RUN = '#0072B2', '#E69F00'
 
