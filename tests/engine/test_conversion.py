@@ -19,28 +19,22 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from freeanchor.engine import CheckpointError, read_checkpoint
 from freeanchor.engine.conversion import ConversionError, build_untrained, convert
 from freeanchor.engine.conversion.recognition import source_of
-
 from tests.attacks import write_attack
 
 from .foreign_models import Detectron2, FrozenNorm, Official
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 NUM_CLASSES = 3
-LIKE_OFFICIAL = {
-    'model.backbone.style': 'caffe',
-    'model.neck.add_extra_convs': 'on_output',
-    'model.neck.relu_before_extra_convs': True,
-}
 # COCO's category ids, as its annotation files have them.
 COCO_IDS = [
     *(i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
 ]
 
 
-def ours(config: str, weights: dict, options: dict | None = None) -> nn.Module:
+def ours(config: str, weights: dict) -> nn.Module:
     cfg = Config.fromfile(CONFIGS / f'{config}.py')
     classes = len(weights['bbox_head.retina_cls.weight']) // 9
-    cfg.merge_from_dict({'model.bbox_head.num_classes': classes, **(options or {})})
+    cfg.merge_from_dict({'model.bbox_head.num_classes': classes})
     model = build_untrained(cfg.model.to_dict())
     model.load_state_dict(weights, strict=True)
     return model.double().eval()
@@ -60,7 +54,7 @@ def test_the_authors_outputs_are_kept():
     state = {f'module.{k}': x for k, x in model.state_dict().items()}
     converted = convert(dict(state_dict=state), 'official')
     images = torch.randn(1, 3, 64, 96).double()
-    mine = ours('free_anchor_r50_fpn_1x', converted.weights, LIKE_OFFICIAL)
+    mine = ours('free_anchor_r50_fpn_1x_official', converted.weights)
     assert_same_maps(mine(images), model.double()(images))
     assert converted.settings.stds == (0.1, 0.1, 0.2, 0.2)
     assert not converted.unmatched

@@ -20,6 +20,9 @@ def convert_model(model: dict, report: Report) -> dict[str, Any]:
         return {}
     votes = model['bbox_head'].get('score_voting', True)
     head, loss = head_and_loss(source.inner('bbox_head'), source.inner('train_cfg'))
+    test_cfg = _test_cfg(source.inner('test_cfg'), kind)
+    if not votes:
+        test_cfg.pop('voting_sigma', None)
     ours = dict(
         type='SingleStageDetector',
         data_preprocessor=_preprocessor(source.inner('data_preprocessor')),
@@ -27,10 +30,8 @@ def convert_model(model: dict, report: Report) -> dict[str, Any]:
         neck=_neck(source.inner('neck')),
         bbox_head=head,
         loss=loss,
-        test_cfg=_test_cfg(source.inner('test_cfg'), kind),
+        test_cfg=test_cfg,
     )
-    if not votes:
-        ours['test_cfg'].pop('voting_sigma', None)
     init_cfg = source.take('init_cfg')
     if init_cfg:
         ours['init_cfg'] = init_cfg

@@ -74,14 +74,21 @@ def convert(
         eps, why = frozen_eps(set(theirs))
     notes += [why, norms.fold_eps(weights, eps)]
     norms.add_counters(weights)
+    settings = _settings(checkpoint, source, weights)
+    notes = [x for x in notes if x]
+    return Converted(weights, source, settings, tuple(notes), tuple(unmatched))
+
+
+def _settings(
+    checkpoint: Mapping[str, Any], source: Source, weights: Weights
+) -> Settings:
+    """What the file says, or what all files of its source have."""
     settings = settings_of(checkpoint)
     if source.stds is not None:
-        settings = replace(settings, stds=source.stds)
-    elif settings.stds is None and f'bbox_head.{channels.QUALITY}.weight' in weights:
-        settings = replace(settings, stds=_QUALITY_STDS)
-    return Converted(
-        weights, source, settings, tuple(filter(None, notes)), tuple(unmatched)
-    )
+        return replace(settings, stds=source.stds)
+    if settings.stds is None and f'bbox_head.{channels.QUALITY}.weight' in weights:
+        return replace(settings, stds=_QUALITY_STDS)
+    return settings
 
 
 def _renamed(theirs: Weights, source: Source) -> tuple[Weights, list[str]]:
