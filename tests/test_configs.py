@@ -85,5 +85,5 @@ def test_free_anchor_is_mmdetections_recipe():
 
 
 def test_a_slip_in_any_of_them_is_found(path):
-    with pytest.raises(ConfigError, match='max_epochs'):
-        load_config(path, ['train_cfg.max_epoch=1'])
+    with pytest.raises(ConfigError, match="did you mean 'val_interval'"):
+        load_config(path, ['train_cfg.val_intervl=1'])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement, InstanceData
 
+from freeanchor.boxes.candidates import Candidates
 from freeanchor.engine import load_config
 from freeanchor.registry import MODELS, SCOPE, TRANSFORMS
 
@@ -180,3 +182,14 @@ def test_multi_scale_testing_has_the_authors_sizes():
     assert [tuple(x) for x in official.tta_model.scales] == sizes
     scales = clean.tta_pipeline[1].scales
     assert [tuple(x) for x in scales] == [(long, short) for short, long in sizes]
+
+
+def test_detections_end_where_the_scaled_back_last_pixel_does(r50):
+    """The last pixel, 60 in an image of twice the size, is 30 in the original."""
+    sample = BaseDataElement(metainfo=dict(img_shape=(64, 64), scale_factor=(2.0, 2.0)))
+    box = torch.tensor([[20.0, 20.0, 61.0, 61.0]])
+    one = torch.zeros(1, dtype=torch.long)
+    candidates = Candidates(box, torch.tensor([0.9]), one, one)
+    with patch.object(r50, 'find_candidates', lambda *_: candidates):
+        (found,) = r50(torch.zeros(1, 3, 64, 64), [sample], mode='predict')
+    assert found.pred_instances.bboxes.tolist() == [[10, 10, 31, 31]]

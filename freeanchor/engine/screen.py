@@ -26,9 +26,12 @@ _FILE_ONLY = (
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
     'The prefix is not set in metric class DumpResults',
+    # One of each parameter, where a config has paramwise_cfg.
+    'paramwise_options -- ',
     # Not so: our checkpoints hold gradients that are being accumulated.
     'Resumed iteration number is not divisible by',
 )
+_FILE_ONLY_ENDS = ('is skipped since its requires_grad=False',)
 
 
 def make_readable(logger: MMLogger) -> MMLogger:
@@ -41,7 +44,8 @@ def make_readable(logger: MMLogger) -> MMLogger:
 
 
 def _is_for_the_screen(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_FILE_ONLY)
+    message = str(record.msg)
+    return not message.startswith(_FILE_ONLY) and not message.endswith(_FILE_ONLY_ENDS)
 
 
 class ScreenFormatter(logging.Formatter):

@@ -48,7 +48,7 @@ class SingleStageDetector(BaseModel):
         self.bbox_head = MODELS.build(bbox_head)
         self.loss = MODELS.build(loss)
         self.test_cfg = _checked(test_cfg)
-        self.scoring = Scoring(**_settings(test_cfg, 'rank_powers', 'score_powers'))
+        self.scoring = Scoring(**settings_of(test_cfg, 'rank_powers', 'score_powers'))
 
     def forward(
         self,
@@ -101,7 +101,7 @@ class SingleStageDetector(BaseModel):
         """
         found = self._network(inputs)
         levels = list(zip(found.logits, found.deltas, found.anchors))
-        settings = _settings(self.test_cfg, 'score_thr', 'nms_pre')
+        settings = settings_of(self.test_cfg, 'score_thr', 'nms_pre')
         find = candidate_finder(inputs.device)
         return find(
             levels,
@@ -122,10 +122,10 @@ class SingleStageDetector(BaseModel):
         known = torch.tensor([sizes, factors], dtype=exact)
         limits, scales = known.to(inputs.device, non_blocking=True)
         candidates = self.find_candidates(inputs, limits)
-        settings = _settings(self.test_cfg, 'nms_iou', 'max_per_img', 'voting_sigma')
+        settings = settings_of(self.test_cfg, 'nms_iou', 'max_per_img', 'voting_sigma')
         found = suppress(candidates, len(samples), **settings)
         for sample, scale, (boxes, scores, labels) in zip(samples, scales, found):
-            boxes = boxes / scale.repeat(2).to(boxes.dtype)
+            boxes = self.bbox_head.coder.to_original(boxes, scale)
             sample.pred_instances = InstanceData(
                 bboxes=boxes, scores=scores, labels=labels
             )
@@ -142,7 +142,7 @@ def _checked(test_cfg: dict) -> dict:
     return test_cfg
 
 
-def _settings(test_cfg: dict, *names: str) -> dict:
+def settings_of(test_cfg: dict, *names: str) -> dict:
     """Some of the settings, with the defaults of those that are not given."""
     defaults = inspect.signature(select_detections).parameters
     return {name: test_cfg.get(name, defaults[name].default) for name in names}

@@ -9,7 +9,7 @@ from torch import Tensor
 from freeanchor.boxes.candidates import Candidates
 from freeanchor.boxes.select_batch import suppress
 
-from .detector import SingleStageDetector, _settings
+from .detector import SingleStageDetector, settings_of
 
 Detections = tuple[Tensor, Tensor, Tensor]
 """Boxes ``(N, 4)`` xyxy in pixels, scores ``(N,)`` and labels ``(N,)``."""
@@ -41,7 +41,7 @@ def detect_in_views(
         for name in ('boxes', 'scores', 'labels', 'image')
     )
     names = ('nms_iou', 'max_per_img', 'voting_sigma')
-    settings = _settings(detector.test_cfg, *names)
+    settings = settings_of(detector.test_cfg, *names)
     found = []
     for i in range(len(views[0].limits)):
         (own,) = (image == i).nonzero(as_tuple=True)
