@@ -10,9 +10,12 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.structures import BaseDataElement, InstanceData
 
 from freeanchor.engine import ConfigError, load_config
 from freeanchor.engine.exit_codes import STOPPED
+from freeanchor.registry import MODELS
 from tests.faults.runs import finish, kill, start_command, toy_config, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -211,6 +214,24 @@ def test_the_compared_configs_differ_in_the_objective_alone(module, data, name):
         assert scale == generator['octave_base_scale']
     differ = module('comparison_table').differences(dict(base=base, this=cfg))
     assert set(differ) <= declared
+
+
+@pytest.mark.parametrize('name', OBJECTIVES)
+def test_every_compared_detector_takes_a_step(name):
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(COMPARE / 'shapes' / f'{name}.py').model)
+    model.init_weights()
+    objects = InstanceData(
+        bboxes=torch.tensor([[10, 10, 60, 40], [70, 30, 90, 90]]).float(),
+        labels=torch.tensor([0, 5]),
+    )
+    sample = BaseDataElement(gt_instances=objects)
+    sample.set_metainfo(dict(img_shape=(96, 128)))
+    losses = model(torch.randn(2, 3, 96, 128), [sample, sample.clone()], mode='loss')
+    sum(x for key, x in losses.items() if 'loss' in key).backward()
+    for key, weight in model.named_parameters():
+        assert weight.grad is not None, f'{key} has no gradient'
+        assert weight.grad.isfinite().all(), key
 
 
 def write_configs(folder: Path) -> list[str]:
