@@ -65,6 +65,7 @@ def test(args: argparse.Namespace) -> None:
         set_launch,
     )
     from freeanchor.engine.trust import trust_named
+    from freeanchor.engine.whole_weights import WholeWeightsHook
 
     # What sets the augmentation has to wait until that is there.
     later = [x for x in args.cfg_options if args.tta and x.startswith('tta_')]
@@ -81,6 +82,7 @@ def test(args: argparse.Namespace) -> None:
     if args.show_dir is not None:
         draw_detections(cfg, args.show_dir)
     runner = build_runner(cfg)
+    runner.register_hook(WholeWeightsHook())
     if args.fuse:
         fuse_loaded(runner)
     if args.tta is not None:

@@ -19,8 +19,7 @@ from .loops import order_seed, samples_of
 from .naming import ConfigError
 from .plain import from_plain, to_plain
 from .random_state import random_state
-
-_SHOWN = 4  # names in a message
+from .whole_weights import differences_of_weights
 
 
 def take_snapshot(runner: Runner) -> dict[str, Any]:
@@ -217,27 +216,10 @@ def _load_schedulers(runner: Any, states: Any) -> None:
 
 
 def _load_weights(network: nn.Module, weights: dict[str, Tensor], source: str) -> None:
-    own = network.state_dict()
-    missing = [x for x in own if x not in weights]
-    unexpected = [x for x in weights if x not in own]
-    other = [
-        f'{x} {tuple(weights[x].shape)} instead of {tuple(own[x].shape)}'
-        for x in own
-        if x in weights and weights[x].shape != own[x].shape
-    ]
-    if missing or unexpected or other:
-        found = [
-            f'{what} {", ".join(names[:_SHOWN])}'
-            + (f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else '')
-            for what, names in (
-                ('has no', missing),
-                ('has besides', unexpected),
-                ('has', other),
-            )
-            if names
-        ]
+    differences = differences_of_weights(network.state_dict(), weights)
+    if differences:
         raise ConfigError(
-            f'{source} is not of the model of this config: it {"; it ".join(found)}. '
+            f'{source} is not of the model of this config: it {differences}. '
             'Resume with the config of that run, or take what fits of the weights for '
             'a new one: load_from'
         )

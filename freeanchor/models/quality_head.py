@@ -1,6 +1,7 @@
 """A head that also says how good each of its boxes is."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmcv.cnn import Scale
 from mmengine.model import BaseModule
@@ -11,6 +12,11 @@ from freeanchor.structures import DensePredictions
 
 from .convolution import Conv2d
 from .tower import apply_tower, initialisation, tower
+
+# MMDetection's heads of ATSS and PAA call the same convolutions so.
+_NAMES = dict(
+    atss_cls='retina_cls', atss_reg='retina_reg', atss_centerness='retina_quality'
+)
 
 
 @MODELS.register_module()
@@ -53,7 +59,6 @@ class QualityHead(BaseModule):
         self.anchors = TASK_UTILS.build(anchor_generator)
         self.coder = TASK_UTILS.build(bbox_coder)
 
-        # MMDetection's names with `retina` for `atss`, `quality` for `centerness`.
         width = feat_channels if stacked_convs else in_channels
         per_cell = self.anchors.num_anchors
         towers = in_channels, feat_channels, stacked_convs, num_groups
@@ -62,6 +67,7 @@ class QualityHead(BaseModule):
         self.retina_reg = Conv2d(width, per_cell * 4, 3, padding=1)
         self.retina_quality = Conv2d(width, per_cell, 3, padding=1)
         self.scales = nn.ModuleList(Scale(1.0) for _ in self.anchors.strides)
+        self._register_load_state_dict_pre_hook(_with_our_names)
 
     def forward(self, features: Sequence[Tensor]) -> DensePredictions:
         """Predictions, ``quality`` among them, from a map per level.
@@ -78,3 +84,10 @@ class QualityHead(BaseModule):
         deltas = [scale(self.retina_reg(x)) for scale, x in zip(self.scales, on_boxes)]
         quality = [self.retina_quality(x) for x in on_boxes]
         return DensePredictions.from_maps(logits, deltas, anchors, self.coder, quality)
+
+
+def _with_our_names(state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    for theirs, ours in _NAMES.items():
+        for kind in ('weight', 'bias'):
+            if f'{prefix}{theirs}.{kind}' in state:
+                state[f'{prefix}{ours}.{kind}'] = state.pop(f'{prefix}{theirs}.{kind}')

@@ -26,6 +26,7 @@ class RetinaHead(BaseModule):
         feat_channels: Channels of the towers.
         stacked_convs: Convolutions in each tower.
         prior_prob: Score of every anchor before training.
+        num_groups: Groups of a group normalisation in the towers; 0 for none.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class RetinaHead(BaseModule):
         feat_channels: int = 256,
         stacked_convs: int = 4,
         prior_prob: float = 0.01,
+        num_groups: int = 0,
     ) -> None:
         super().__init__(initialisation(prior_prob))
         self.num_classes = num_classes
@@ -46,8 +48,8 @@ class RetinaHead(BaseModule):
         # These names are the keys of published checkpoints.
         width = feat_channels if stacked_convs else in_channels
         per_cell = self.anchors.num_anchors
-        self.cls_convs = tower(in_channels, feat_channels, stacked_convs)
-        self.reg_convs = tower(in_channels, feat_channels, stacked_convs)
+        towers = in_channels, feat_channels, stacked_convs, num_groups
+        self.cls_convs, self.reg_convs = tower(*towers), tower(*towers)
         self.retina_cls = Conv2d(width, per_cell * num_classes, 3, padding=1)
         self.retina_reg = Conv2d(width, per_cell * 4, 3, padding=1)
 

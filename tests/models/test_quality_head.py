@@ -222,3 +222,14 @@ def test_finding_candidates_never_waits_for_a_gpu(powers: list[float]) -> None:
         with pytest.raises(DynamicOutputShapeException):
             found.scores.nonzero()
         assert found.boxes.dtype == found.scores.dtype == torch.float32
+
+
+def test_weights_under_mmdetections_names_are_loaded_as_they_are() -> None:
+    source, target = MODELS.build(head()), MODELS.build(head())
+    theirs = {}
+    for name, value in source.state_dict().items():
+        first, _, rest = name.partition('.')
+        theirs[f'{NAMES.get(first, first)}.{rest}'] = value
+    target.load_state_dict(theirs)
+    for name, value in source.state_dict().items():
+        torch.testing.assert_close(target.state_dict()[name], value)

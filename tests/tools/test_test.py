@@ -117,3 +117,13 @@ def test_a_slip_in_what_is_changed_of_a_protocol_is_found(shapes, monkeypatch, c
     assert "tta_model.scale: RescaleTTAModel takes no argument 'scale'" in (
         capsys.readouterr().err
     )
+
+
+def test_weights_that_are_not_all_there_are_refused(shapes, detections, capsys):
+    weights = torch.load(shapes / 'weights.pth')
+    some = {k: v for k, v in weights.items() if 'retina_cls' not in k}
+    torch.save(some, shapes / 'some.pth')
+    assert run_tool(CONFIG, 'some.pth', '--cfg-options', *OPTIONS) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert 'has no bbox_head.retina_cls.weight, bbox_head.retina_cls.bias' in error
+    assert 'tools/checkpoints/convert.py' in error
