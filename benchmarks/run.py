@@ -27,6 +27,7 @@ from benchmarks.tables import markdown
 
 SUITES = (
     'loss', 'step', 'inference', 'evaluation', 'data', 'startup', 'trunks',
+    'objectives',
 )  # fmt: skip
 RESULTS = ROOT / 'benchmarks' / 'results'
 QUICK_RESULTS = ROOT / 'work_dirs' / 'benchmarks_quick'
