@@ -74,6 +74,20 @@ def test_the_loss_of_the_page_keeps_what_the_page_asks() -> None:
         MODELS.module_dict.pop('TopOverlapLoss', None)
 
 
+def test_an_anchor_that_objects_of_a_class_share_is_not_rewarded_for_ever() -> None:
+    names: dict = {}
+    try:
+        exec(CODE, names)
+        loss = names['TopOverlapLoss']()
+        batch = predictions(num_images=1, logit=8.0)
+        truth = objects(sample([[8, 8, 40, 40]] * 3, [1] * 3))
+        value = loss(batch, truth)['loss_cls']
+        (first, *_) = torch.autograd.grad(value, batch.logits)
+        assert first.min() > -1e-3
+    finally:
+        MODELS.module_dict.pop('TopOverlapLoss', None)
+
+
 def test_a_step_along_its_gradient_lowers_it() -> None:
     names: dict = {}
     try:

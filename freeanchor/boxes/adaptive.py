@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .centres import centres
 from .overlaps import aligned_iou
 
 # Pixels; an anchor whose centre is nearer to an object's side is not inside.
@@ -71,8 +72,8 @@ def _nearest(anchors: Tensor, boxes: Tensor, valid: Tensor, topk: int) -> Tensor
         topk: Positions; of fewer, all.
     """
     positions, per_position, _ = anchors.shape
-    x, y = _centres(anchors).mean(dim=1).unbind(1)  # (P,) each
-    box_x, box_y = _centres(boxes)[..., None].unbind(1)  # (G, 1) each
+    x, y = centres(anchors).mean(dim=1).unbind(1)  # (P,) each
+    box_x, box_y = centres(boxes)[..., None].unbind(1)  # (G, 1) each
     distance = (x - box_x).square_().add_((y - box_y).square_()).sqrt_()
     distance.masked_fill_(~valid, torch.inf)  # (G, P)
     near = distance.topk(min(topk, positions), dim=1, largest=False).indices
@@ -93,13 +94,9 @@ def _threshold(iou: Tensor, valid: Tensor) -> Tensor:
 
 def _centred_in(anchors: Tensor, boxes: Tensor) -> Tensor:
     """``(...)`` bool, whether anchors have their centres inside boxes."""
-    centres = _centres(anchors)
-    before, behind = centres - boxes[..., :2], boxes[..., 2:] - centres
+    middle = centres(anchors)
+    before, behind = middle - boxes[..., :2], boxes[..., 2:] - middle
     return torch.minimum(before, behind).amin(dim=-1) > _MARGIN
-
-
-def _centres(boxes: Tensor) -> Tensor:
-    return (boxes[..., :2] + boxes[..., 2:]) / 2
 
 
 def _best_claims(place: Tensor, iou: Tensor, claims: Tensor, num_places: int) -> Tensor:

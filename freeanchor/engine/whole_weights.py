@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
 
 from .loading import weights_of
 from .naming import ConfigError
@@ -49,18 +49,27 @@ class WholeWeightsHook(Hook):
             name.removeprefix('module.'): tensor
             for name, tensor in weights_of(checkpoint).items()
         }
-        what, faults = 'has', _of_other_shape(model.state_dict(), weights)
-        if not faults:
-            what = 'has no'
-            # Modules may know older names of their weights.
-            missing = model.load_state_dict(weights, strict=False).missing_keys
-            faults = [x for x in missing if not x.endswith(_COUNTER)]
-        if faults:
+        what = _unfit(model, weights)
+        if what:
             raise ConfigError(
-                f'the checkpoint is not of the model of this config: it {what} '
-                f'{_listed(faults)}. Test with the config it was trained with; weights '
-                'of other programs are rewritten by tools/checkpoints/convert.py'
+                f'the checkpoint is not of the model of this config: {what}. Test with '
+                'the config it was trained with; weights of other programs are '
+                'rewritten by tools/checkpoints/convert.py'
             )
+
+
+def _unfit(model: nn.Module, weights: dict[str, Tensor]) -> str:
+    """What of ``weights`` does not fit, or is missing; empty where nothing is."""
+    shapes = _of_other_shape(model.state_dict(), weights)
+    if shapes:
+        return f'it has {_listed(shapes)}'
+    try:
+        # Modules may know older names of their weights.
+        missing = model.load_state_dict(weights, strict=False).missing_keys
+    except RuntimeError as error:  # a shape under such a name
+        return ' '.join(str(error).split())
+    missing = [x for x in missing if not x.endswith(_COUNTER)]
+    return f'it has no {_listed(missing)}' if missing else ''
 
 
 def _of_other_shape(

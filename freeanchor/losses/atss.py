@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from freeanchor.boxes import atss_assign, centred_inside
+from freeanchor.boxes import atss_assign
+from freeanchor.boxes.centres import centres
 from freeanchor.registry import MODELS
 from freeanchor.structures import DensePredictions, Objects
 
@@ -19,7 +20,7 @@ from .background import background_and_logits
 from .base import DenseLoss
 from .entries import Entries
 from .functional import focal_negative, focal_positive, giou_loss
-from .ignore import outside_ignored
+from .ignore import inside_images, outside_ignored
 from .matched import read_boxes, read_quality
 from .normalizer import is_distributed, mean_over_processes
 
@@ -52,6 +53,8 @@ class ATSSLoss(DenseLoss):
         ignore_iof_thr: An anchor with more than this share of its area in an
             ignored region is no negative; None for all to count.
     """
+
+    reads_quality = True
 
     def __init__(
         self,
@@ -116,8 +119,7 @@ class ATSSLoss(DenseLoss):
     def match(self, predictions: DensePredictions, objects: Objects) -> Matches:
         """Anchors near each object, and which of them it gets."""
         anchors = torch.cat(predictions.anchors)
-        sizes = objects.pad_shapes
-        valid = torch.stack([centred_inside(anchors, *size) for size in sizes])
+        valid = inside_images(predictions, objects)
         anchor, positive = atss_assign(
             [
                 own.unflatten(0, (-1, logits.shape[2]))
@@ -169,8 +171,8 @@ def centerness(anchors: Tensor, boxes: Tensor) -> Tensor:
     Returns:
         ``(...)`` in [0, 1].
     """
-    centres = (anchors[..., :2] + anchors[..., 2:]) / 2
-    before, behind = centres - boxes[..., :2], boxes[..., 2:] - centres
+    middle = centres(anchors)
+    before, behind = middle - boxes[..., :2], boxes[..., 2:] - middle
     near, far = torch.minimum(before, behind), torch.maximum(before, behind)
     return (near.clamp(min=0) / far).prod(dim=-1).sqrt()
 

@@ -72,6 +72,8 @@ class AutoAssignLoss(DenseLoss):
             ignored region is no negative; None for all to count.
     """
 
+    reads_quality = True
+
     def __init__(
         self,
         num_classes: int,
@@ -142,13 +144,15 @@ class AutoAssignLoss(DenseLoss):
         """Each object with each anchor that is centred in it."""
         anchors, first, found = torch.cat(predictions.anchors), 0, []
         for i, own in enumerate(objects.boxes.split(objects.counts)):
-            object_, anchor = holds_centre(own, anchors).nonzero(as_tuple=True)
-            boxes = read_boxes(predictions, torch.full_like(anchor, i), anchor)
+            inside = holds_centre(own, anchors)
+            object_, anchor = inside.nonzero(as_tuple=True)
+            (near,) = inside.any(dim=0).nonzero(as_tuple=True)
+            boxes = read_boxes(predictions, torch.full_like(near, i), near)
             # With any object, not the pair's: as MMDetection has it.
-            iou = boxes.new_zeros(boxes.shape[:1])
+            best = boxes.new_zeros(len(anchors))
             if len(own):  # no maximum without
-                iou = pairwise_iou(boxes, own.to(boxes.dtype)).amax(dim=1)
-            found.append((object_ + first, anchor, iou))
+                best[near] = pairwise_iou(boxes, own.to(boxes.dtype)).amax(dim=1)
+            found.append((object_ + first, anchor, best[anchor]))
             first += len(own)
         object_, anchor, iou = map(torch.cat, zip(*found))
         image, label = objects.image[object_], objects.labels[object_]

@@ -13,7 +13,13 @@ class DenseLoss(nn.Module):
 
     Write a new one in one file: subclass, register, name it in a config.
     Parameters of its own are trained and saved with the detector's.
+
+    Attributes:
+        reads_quality: Whether it trains a head's quality branch. If not, scores
+            of detections are left without it.
     """
+
+    reads_quality = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +56,7 @@ class DenseLoss(nn.Module):
         Raises:
             NotImplementedError: The loss is no sum over images.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f'{type(self).__name__} is no sum over images')
 
 
 def _with_quality_in_the_graph(

@@ -3,8 +3,14 @@
 import torch
 from torch import Tensor
 
-from freeanchor.boxes import pairwise_iof
+from freeanchor.boxes import centred_inside, pairwise_iof
 from freeanchor.structures import DensePredictions, Objects
+
+
+def inside_images(predictions: DensePredictions, objects: Objects) -> Tensor:
+    """``(B, A)`` bool, which anchors belong to a cell of their padded image."""
+    anchors = torch.cat(predictions.anchors)
+    return torch.stack([centred_inside(anchors, *x) for x in objects.pad_shapes])
 
 
 def outside_ignored(

@@ -22,7 +22,6 @@ from .functional import focal_negative, focal_positive, giou_loss
 from .gaussian_mixture import fit_two_gaussians
 from .ignore import outside_ignored
 from .matched import read_boxes, read_quality
-from .normalizer import mean_over_processes
 from .ranking import best_of_groups
 
 # Of overlaps, where no box overlaps its object.
@@ -53,6 +52,8 @@ class PAALoss(DenseLoss):
         ignore_iof_thr: An anchor with more than this share of its area in an
             ignored region is no negative; None for all to count.
     """
+
+    reads_quality = True
 
     def __init__(
         self,
@@ -100,7 +101,8 @@ class PAALoss(DenseLoss):
         iou = aligned_iou(boxes.detach(), target)
         loss_bbox = self._box_cost(boxes, target) * iou.clamp(min=1e-12)
 
-        num_positive = mean_over_processes(is_positive.sum(), image.device)
+        # Of this process, as in MMDetection: a process with few boxes has few.
+        num_positive = is_positive.sum().clamp(min=1)
         terms = dict(
             loss_cls=loss_cls / num_positive.clamp(min=predictions.num_images),
             loss_bbox=loss_bbox.sum() / iou.sum().clamp(min=_LEAST_SUM),
@@ -213,8 +215,9 @@ def are_good(costs: Tensor, present: Tensor) -> Tensor:
 
     Those of the component that began at the least cost, up to the cost where
     the mixture is densest: (c) in the paper's figure 3, as in MMDetection. A
-    single candidate is none. Of two candidates the mixture is as dense at one
-    as at the other: both are good, where MMDetection leaves it to rounding.
+    single candidate is none. Where only two are of the good component the mixture
+    is as dense at one as at the other: both are good, where MMDetection leaves it
+    to rounding.
 
     Args:
         costs: ``(G, N)`` of each object's candidates.

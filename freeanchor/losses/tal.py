@@ -20,7 +20,7 @@ from .background import background_and_logits
 from .base import DenseLoss
 from .entries import Entries
 from .functional import focal_negative, giou_loss, quality_focal, wide
-from .ignore import outside_ignored
+from .ignore import inside_images, outside_ignored
 from .matched import read_boxes
 from .normalizer import mean_over_processes
 
@@ -141,8 +141,6 @@ class TALLoss(DenseLoss):
 
     def _counted(self, predictions: DensePredictions, objects: Objects) -> Tensor:
         """``(B, A)`` bool, anchors that may be background."""
-        anchors = torch.cat(predictions.anchors)
-        rows = [centred_inside(anchors, *size) for size in objects.pad_shapes]
+        valid = inside_images(predictions, objects)
         outside = outside_ignored(predictions, objects, self.ignore_iof_thr)
-        valid = torch.stack(rows)
         return valid if outside is None else valid & outside

@@ -108,7 +108,8 @@ class SingleStageDetector(BaseModel):
             found.coder,
             limits,
             **settings,
-            quality=found.quality,
+            # Of another objective the branch has learned nothing.
+            quality=found.quality if self.loss.reads_quality else (),
             scoring=self.scoring,
         )
 
@@ -139,6 +140,11 @@ def _checked(test_cfg: dict) -> dict:
         if key not in valid:
             near = get_close_matches(key, valid, n=1) or [', '.join(sorted(valid))]
             raise ValueError(f'test_cfg has no {key!r}; did you mean {near[0]}?')
+    sigma = test_cfg.get('voting_sigma')
+    if sigma is not None and sigma <= 0:
+        raise ValueError(
+            f'test_cfg.voting_sigma={sigma}: give a number above 0, or None for none'
+        )
     return test_cfg
 
 

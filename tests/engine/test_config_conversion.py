@@ -202,3 +202,29 @@ def test_a_crop_is_carried_over_where_it_is_of_one_size():
     steps[0]['crop_size'] = (384, 600)
     _, report = convert_config(cfg, RUNTIME)
     assert any('crop_type' in x for x in report.blocks)
+
+
+def test_a_resize_that_distorts_is_refused():
+    cfg = Config.fromfile(HERE / 'three/retinanet.py').to_dict()
+    steps = cfg['train_dataloader']['dataset']['dataset']['pipeline']
+    for step in steps:
+        step.pop('keep_ratio', None)
+    _, report = convert_config(cfg, RUNTIME)
+    assert any('keep_ratio' in x for x in report.blocks)
+
+
+def test_settings_of_2x_that_stand_apart_are_found_or_told():
+    changes = {
+        'data.train_dataloader': dict(samples_per_gpu=8),
+        'data.val.data_root': 'data/fruit',
+        'data.val.ann_file': 'annotations/val.json',
+        'evaluation.save_best': 'bbox_mAP',
+        'checkpoint_config.by_epoch': False,
+        'log_config.by_epoch': True,
+    }
+    cfg, report = converted('two/free_anchor.py', changes)
+    assert cfg['train_dataloader']['batch_size'] == 8
+    assert cfg['val_evaluator']['ann_file'] == 'data/fruit/annotations/val.json'
+    assert cfg['default_hooks']['checkpoint']['by_epoch'] is False
+    assert any('save_best' in x for x in report.notes)
+    assert any('log_config.by_epoch' in x for x in report.notes)

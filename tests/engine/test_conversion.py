@@ -197,8 +197,16 @@ def test_every_name_that_is_not_understood_is_told():
     assert convert(state).unmatched == ('rpn.head.mask.weight',)
 
 
-def test_a_missing_branch_is_named():
-    state = Official(1).state_dict()
-    del state['rpn.head.bbox_pred.weight']
-    with pytest.raises(ConversionError, match=r'has no bbox_head\.retina_reg\.weight'):
+@pytest.mark.parametrize(
+    ('part', 'named'),
+    [
+        ('rpn.head.bbox_pred.weight', r'bbox_head\.retina_reg\.weight'),
+        ('backbone.body.layer3', r'backbone\.layer3\.'),
+        ('backbone.fpn', r'neck\.lateral_convs\.0\.'),
+        ('rpn.head.bbox_tower', r'bbox_head\.reg_convs\.0\.'),
+    ],
+)
+def test_a_missing_part_is_named(part, named):
+    state = {k: x for k, x in Official(1).state_dict().items() if part not in k}
+    with pytest.raises(ConversionError, match=f'has no {named}'):
         convert(state)

@@ -151,24 +151,20 @@ def test_a_config_text_that_is_no_data_tells_nothing(model):
 
 
 def test_a_head_of_atss_gets_our_names():
-    state = {
-        'backbone.conv1.weight': torch.ones(1),
-        'neck.lateral_convs.0.conv.weight': torch.ones(1),
-        'bbox_head.atss_cls.weight': torch.ones(3, 1, 1, 1),
-        'bbox_head.atss_reg.weight': torch.ones(4, 1, 1, 1),
-        'bbox_head.atss_centerness.bias': torch.ones(1),
-        'bbox_head.scales.4.scale': torch.tensor(2.0),
-        'bbox_head.cls_convs.0.gn.weight': torch.ones(1),
-    }
-    converted = convert(dict(state_dict=state))
+    ours = small('atss_r50_fpn_1x').state_dict()
+    theirs = {}
+    for name, value in ours.items():
+        for own, other in (
+            ('retina_cls', 'atss_cls'),
+            ('retina_reg', 'atss_reg'),
+            ('retina_quality', 'atss_centerness'),
+        ):
+            name = name.replace(own, other)
+        theirs[name] = value
+    converted = convert(dict(state_dict=theirs))
     assert converted.source.name == 'mmdet3'
-    assert set(converted.weights) >= {
-        'bbox_head.retina_cls.weight',
-        'bbox_head.retina_reg.weight',
-        'bbox_head.retina_quality.bias',
-        'bbox_head.scales.4.scale',
-        'bbox_head.cls_convs.0.gn.weight',
-    }
+    assert converted.weights.keys() == ours.keys()
+    assert converted.settings.stds == (0.1, 0.1, 0.2, 0.2)
 
 
 def test_a_file_of_1x_is_refused():
@@ -214,3 +210,11 @@ def test_config_dicts_of_mmcv_1x_are_dicts(tmp_path, monkeypatch):
     extra = read_checkpoint(path)['meta']['extra']
     assert type(extra) is dict
     assert extra == dict(a=1, b=[2])
+
+
+def test_the_scale_of_the_boxes_is_found_in_files_written_one_after_another():
+    """As 2.x at first put a config and its bases into a checkpoint, with paths."""
+    base = 'bbox_head=dict(bbox_coder=dict(target_stds=[1.0, 1.0, 1.0, 1.0]))'
+    own = 'bbox_head=dict(bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2]))'
+    text = f'configs/base.py\nmodel = dict({base})\n\nconfigs/x.py\nmodel = dict({own})'
+    assert settings_of(dict(config_text=text)).stds == (0.1, 0.1, 0.2, 0.2)

@@ -112,3 +112,17 @@ def test_the_config_is_told_of_the_file_and_keeps_its_hooks(tmp_path):
 
 def test_conversion_errors_are_the_users():
     assert ConversionError.exit_code == 2
+
+
+def test_a_trunk_of_another_library_and_what_the_objective_learned_are_taken():
+    pytest.importorskip('timm')
+    cfg = Config.fromfile(CONFIGS / 'auto_assign_r50_fpn_1x.py')
+    trunk = dict(type='TimmBackbone', model_name='resnet10t', pretrained=False)
+    cfg.model.backbone = dict(trunk, out_indices=(2, 3, 4))
+    cfg.model.neck.update(in_channels=[128, 256, 512], start_level=0)
+    source, target = MODELS.build(cfg.model), MODELS.build(cfg.model)
+    torch.nn.init.normal_(source.loss.center_prior.mean)
+    state = started(target, checkpoint(source, STDS['free_anchor']))
+    assert state.keys() == source.state_dict().keys()
+    for name, value in source.state_dict().items():
+        assert torch.equal(state[name], value), name

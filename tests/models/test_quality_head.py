@@ -175,10 +175,12 @@ def test_quality_lowers_the_scores_of_detections(trained: nn.Module) -> None:
 
 def test_powers_of_the_config_choose_how_quality_counts() -> None:
     settings = dict(score_thr=0.3, rank_powers=[0.5, 0.5], score_powers=[0.5, 0.5])
-    model = detector(test_cfg=settings).eval()
+    objective = dict(type='PAALoss')
+    model = detector(test_cfg=settings, loss=objective).eval()
     for _, scores, _ in detections(model):
         assert len(scores) == 0  # roots of 0.1 * 0.5: about 0.22
-    model = detector(test_cfg={**settings, 'score_thr': 0.15}).eval()
+    settings['score_thr'] = 0.15
+    model = detector(test_cfg=settings, loss=objective).eval()
     for _, scores, _ in detections(model):
         assert scores.mean().item() == pytest.approx(0.05**0.5, rel=0.1)
 
@@ -233,3 +235,14 @@ def test_weights_under_mmdetections_names_are_loaded_as_they_are() -> None:
     target.load_state_dict(theirs)
     for name, value in source.state_dict().items():
         torch.testing.assert_close(target.state_dict()[name], value)
+
+
+def test_a_branch_that_the_objective_does_not_train_changes_no_score() -> None:
+    model = detector(loss=dict(type='FreeAnchorLoss')).eval()
+    for _, scores, _ in detections(model):
+        assert scores.mean() > 0.09  # about the prior; half of it with the branch
+
+
+def test_a_voting_without_width_is_refused() -> None:
+    with pytest.raises(ValueError, match='voting_sigma=0'):
+        detector(test_cfg=dict(voting_sigma=0))

@@ -78,9 +78,15 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
     assert f'{millions:.2f} M' in done.stdout
 
 
-def test_nothing_is_downloaded_to_count(monkeypatch):
+@pytest.mark.parametrize(
+    ('trunk', 'millions'), [('resnet50d', 23), ('regnety_1.6gf', 10)]
+)
+def test_trunks_of_other_libraries_are_counted_without_a_download(
+    trunk, millions, monkeypatch
+):
     pytest.importorskip('timm')
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
-    path = str(ROOT / 'configs' / 'free_anchor_resnet50d_fpn_1x.py')
+    path = str(ROOT / 'configs' / f'free_anchor_{trunk}_fpn_1x.py')
     numbers = load().count(load_config(path, []), (128, 128))
-    assert numbers['parts']['backbone']['parameters'] > 20e6
+    parameters = numbers['parts']['backbone']['parameters']
+    assert parameters == pytest.approx(millions * 1e6, rel=0.1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from freeanchor.engine import CheckpointError, ConfigError, read_checkpoint
+from freeanchor.engine.conversion.settings import settings_of
 from tools.checkpoints.publish import publish
 
 WEIGHTS = dict(
@@ -61,3 +62,18 @@ def test_a_changed_file_is_refused_by_its_name(trained, tmp_path):
 def test_a_place_where_nothing_can_be_is_refused(trained, tmp_path, out):
     with pytest.raises(ConfigError, match='in a folder that exists'):
         publish(trained, tmp_path / out)
+
+
+@pytest.mark.parametrize('ending', ['.safetensors', '.pth'])
+@pytest.mark.parametrize('known', ['box_stds', 'config_text'])
+def test_the_scale_of_the_boxes_goes_with_the_weights(tmp_path, ending, known):
+    if ending != '.pth':
+        pytest.importorskip('safetensors')
+    stds = (0.1, 0.1, 0.2, 0.2)
+    meta = dict(box_stds=list(stds)) if known == 'box_stds' else {}
+    state = dict(meta=meta, state_dict=WEIGHTS)
+    coder = f'bbox_coder=dict(target_stds={list(stds)})'
+    state['config_text'] = f'model = dict(bbox_head=dict({coder}))'
+    torch.save(state, tmp_path / 'net.pth')
+    path = publish(tmp_path / 'net.pth', tmp_path / f'out{ending}')
+    assert settings_of(read_checkpoint(path)).stds == stds

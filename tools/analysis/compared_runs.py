@@ -81,14 +81,13 @@ class Workshop:
     def perform(self, run: Run) -> Outcome:
         """Do what is left of a run; a failure is an outcome too."""
         outcome = Outcome(run.name, run.seed)
-        write_state(run, read_state(run))
         try:
+            write_state(run, read_state(run))
             for name in ('train', 'test', 'nms_recall'):
                 self._step(run, name)
-        except StepError as error:
-            outcome.failure = str(error)
-        else:
             outcome.numbers = numbers_of(run.folder)
+        except (StepError, OSError, ValueError, LookupError) as error:
+            outcome.failure = str(error) or type(error).__name__
         return outcome
 
     def _step(self, run: Run, name: str) -> None:

@@ -95,6 +95,7 @@ def run(args: argparse.Namespace) -> None:
         checked_checkpoint,
         set_launch,
     )
+    from freeanchor.engine.whole_weights import WholeWeightsHook
 
     cfg = load_config(args.config, args.cfg_options)
     set_launch(cfg, 'none', args.work_dir)
@@ -102,7 +103,9 @@ def run(args: argparse.Namespace) -> None:
     cfg.resume = False
     cfg.default_hooks.pop('visualization', None)  # of boxes before NMS
     test_before_nms(cfg, args)
-    numbers = build_runner(cfg).test()
+    runner = build_runner(cfg)
+    runner.register_hook(WholeWeightsHook())
+    numbers = runner.test()
     if args.out is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(numbers, indent=1) + '\n')

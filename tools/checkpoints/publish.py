@@ -36,11 +36,15 @@ def publish(checkpoint: str | Path, out: str | Path) -> Path:
         CheckpointError: ``checkpoint`` is unusable.
     """
     from freeanchor.engine import read_checkpoint, weights_of
+    from freeanchor.engine.conversion.settings import settings_of
     from freeanchor.engine.publishing import check_place, write_published
 
     check_place(out)  # before a large file is read
     state = read_checkpoint(checkpoint)
     meta = {x: state['meta'][x] for x in _KEPT if x in state.get('meta', {})}
+    stds = settings_of(state).stds
+    if stds is not None:  # also those of a text that stays behind
+        meta['box_stds'] = list(stds)
     return write_published(weights_of(state), meta, out)
 
 

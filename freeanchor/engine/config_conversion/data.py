@@ -93,7 +93,8 @@ def _load_annotations(source: Taken) -> dict[str, Any]:
 def _resize(source: Taken) -> dict[str, Any]:
     source.expect('clip_object_border', True)
     source.expect('resize_type', 'Resize')
-    source.expect('keep_ratio', True)
+    if not source.take('keep_ratio', False):
+        source.report.block(f'{source.path}: keep_ratio is not True')
     ours = {
         key: source.take(key)
         for key in ('scale', 'scales', 'ratio_range', 'scale_factor', 'backend')

@@ -1,10 +1,12 @@
 """MMDetection 2.x configs in the words of 3.x."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from .report import Report, Taken
 
+_OF_CHECKPOINTS = ('interval', 'max_keep_ckpts', 'by_epoch', 'save_last')
 _FORMATTING = ('DefaultFormatBundle', 'ImageToTensor', 'Normalize', 'Pad')
 
 
@@ -73,9 +75,10 @@ def _steps(dataset: dict) -> list[dict]:
 def _loader(data: Taken, split: str) -> dict[str, Any]:
     training = split == 'train'
     dataset = dict(data.take(split) or {})
+    own = {**data.values, **data.take(f'{split}_dataloader', {})}
     loader: dict[str, Any] = dict(
-        batch_size=data.values.get('samples_per_gpu', 2) if training else 1,
-        num_workers=data.values.get('workers_per_gpu', 2),
+        batch_size=own.get('samples_per_gpu', 2) if training else 1,
+        num_workers=own.get('workers_per_gpu', 2),
         persistent_workers=True,
         sampler=dict(type='DefaultSampler', shuffle=training),
         dataset=_dataset(dataset, not training, data.report),
@@ -138,6 +141,7 @@ def _resize(source: Taken) -> dict[str, Any]:
     mode = source.take('multiscale_mode', 'range')
     source.drop('override')
     new = dict(source.values)
+    new.setdefault('keep_ratio', True)  # its default; that of 3.x is False
     if 'ratio_range' in new:
         return dict(new, type='RandomResize', scale=scale)
     if not isinstance(scale, list) or len(scale) == 1:
@@ -164,8 +168,7 @@ _RENAMED: dict[str, Callable[[Taken], dict[str, Any]]] = {
 
 
 def _joined(dataset: dict) -> str:
-    root = dataset.get('data_root') or ''
-    return str(root) + str(dataset.get('ann_file', ''))
+    return os.path.join(dataset.get('data_root') or '', dataset.get('ann_file', ''))
 
 
 def _schedule(source: Taken) -> dict[str, Any]:
@@ -188,6 +191,9 @@ def _schedule(source: Taken) -> dict[str, Any]:
         warm = dict(type='LinearLR', start_factor=start, by_epoch=False)
         rates.insert(0, dict(warm, begin=0, end=end))
     policy.end()
+    runner.end(harmless=True)
+    evaluation.drop('metric')
+    evaluation.end(harmless=True)
     return dict(
         train_cfg={'type': kind, length: total, 'val_interval': every},
         val_cfg=dict(type='ValLoop'),
@@ -215,6 +221,10 @@ def _optimizer(source: Taken) -> dict[str, Any]:
 
 
 def _hooks(source: Taken) -> dict[str, dict]:
-    log, saved = source.take('log_config') or {}, source.take('checkpoint_config') or {}
-    kept = {k: v for k, v in saved.items() if k in ('interval', 'max_keep_ckpts')}
-    return dict(logger=dict(interval=log.get('interval', 50)), checkpoint=kept)
+    log, saved = source.inner('log_config'), source.inner('checkpoint_config')
+    kept = {x: saved.take(x) for x in _OF_CHECKPOINTS if x in saved}
+    saved.end(harmless=True)
+    logger = dict(interval=log.take('interval', 50))
+    log.drop('hooks')
+    log.end(harmless=True)
+    return dict(logger=logger, checkpoint=kept)

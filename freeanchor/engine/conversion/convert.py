@@ -9,12 +9,22 @@ from torch import Tensor
 
 from ..loading import weights_of
 from . import channels, norms
+from .mmdet import OURS
 from .recognition import ConversionError, source_of
 from .settings import Settings, settings_of
 from .source import Source, Weights
 from .torchvision import TORCHVISION, frozen_eps
 
-_NEEDED = ('backbone.conv1.weight', f'{channels.CLS}.weight', f'{channels.REG}.weight')
+_NEEDED = (f'{channels.CLS}.weight', f'{channels.REG}.weight')
+# Begin the names of what every other project's RetinaNet has.
+_PARTS = (
+    'backbone.conv1.',
+    *(f'backbone.layer{i}.' for i in range(1, 5)),
+    *(f'neck.lateral_convs.{i}.' for i in range(3)),
+    *(f'neck.fpn_convs.{i}.' for i in range(5)),
+    'bbox_head.cls_convs.0.',
+    'bbox_head.reg_convs.0.',
+)
 _QUALITY_STDS = (0.1, 0.1, 0.2, 0.2)  # of ATSS and PAA
 
 
@@ -64,6 +74,8 @@ def convert(
     }
     weights, unmatched = _renamed(theirs, source)
     missing = [x for x in _NEEDED if x not in weights]
+    if source is not OURS:  # ours may have other trunks, fewer levels, no towers
+        missing += [x for x in _PARTS if not any(y.startswith(x) for y in weights)]
     if missing:
         raise ConversionError(f'this {source.name} file has no {", ".join(missing)}')
     notes = [step(weights) for step in source.steps]

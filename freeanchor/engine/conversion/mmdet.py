@@ -19,5 +19,8 @@ _DROPPED = (r'data_preprocessor\..+',)
 MMDET2 = Source('mmdet2', _MARKS, _HEADS + _SAME, _DROPPED)
 MMDET3 = Source('mmdet3', _MARKS, _HEADS + _SAME, _DROPPED)
 OURS = Source(
-    'freeanchor', (r'bbox_head\.retina_cls\.weight', _MARKS[1]), _SAME, _DROPPED
+    'freeanchor',
+    (r'bbox_head\.retina_cls\.weight', _MARKS[1]),
+    (*_SAME, (r'(loss\..+)', r'\1')),  # what an objective has learned
+    _DROPPED,
 )

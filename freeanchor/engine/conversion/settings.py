@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ _KINDS = {
     'ATSSLoss': 'atss',
     'PAALoss': 'paa',
 }
+_STDS = re.compile(r'target_stds=(\[[\d., ]+\])')
 _PLAIN = (1.0, 1.0, 1.0, 1.0)  # where a config of MMDetection does not say
 
 
@@ -48,16 +50,30 @@ def settings_of(checkpoint: Mapping[str, Any]) -> Settings:
     try:
         model = parse_config_text(_assignment(text, 'model')).get('model')
         return _settings(model) if isinstance(model, dict) else Settings()
-    except (ConfigError, SyntaxError, ValueError):  # it tells nothing, then
-        return Settings()
+    except (ConfigError, SyntaxError, ValueError):
+        return Settings(_last_stds(str(text)))
+
+
+def _last_stds(text: str) -> tuple[float, ...] | None:
+    """Of a text that is no program: 2.x at first wrote its files one after another."""
+    found = _STDS.findall(text)
+    return _four(ast.literal_eval(found[-1])) if found else None
 
 
 def _assignment(text: Any, name: str) -> str:
-    """The line that sets ``name``; that of 2.x has others that are no plain values."""
-    for node in ast.parse(text if isinstance(text, str) else '').body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return ast.unparse(node)
-    return ''
+    """The line that sets ``name``; that of 2.x has others that are no plain values.
+
+    Raises:
+        ValueError: There are several, of a config and its bases.
+    """
+    found = [
+        ast.unparse(node)
+        for node in ast.parse(text if isinstance(text, str) else '').body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    ]
+    if len(found) > 1:
+        raise ValueError(f'{name} is set {len(found)} times')
+    return found[0] if found else ''
 
 
 def _settings(model: dict) -> Settings:

@@ -46,14 +46,18 @@ class TorchvisionBackbone(BaseModule):
                 f'backbone.model_name: torchvision has no {model_name!r}; '
                 'torchvision.models.list_models() has the names'
             )
-        model = get_model(model_name, weights=None)
-        try:
-            self.trunk = create_feature_extractor(model, list(nodes))
-        except ValueError as error:
-            raise ValueError(f'backbone.nodes of {model_name}: {error}') from error
         self.nodes = tuple(nodes)
         self.norm_eval = norm_eval
-        self._layout, self.out_channels = self._measure()
+        device = torch.empty(0).device
+        # Some trunks compute their widths, which the meta device cannot.
+        with torch.device('cpu'):
+            model = get_model(model_name, weights=None)
+            try:
+                self.trunk = create_feature_extractor(model, list(nodes))
+            except ValueError as error:
+                raise ValueError(f'backbone.nodes of {model_name}: {error}') from error
+            self._layout, self.out_channels = self._measure()
+        self.trunk.to(device)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """``(B, 3, H, W)`` to one ``(B, C_i, H_i, W_i)`` per node."""
