@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 from freeanchor.boxes import DeltaBoxCoder
+from freeanchor.losses import DenseLoss
 from freeanchor.structures import DensePredictions, Objects, Regions
 from tests.batches import flat, gradients, objects, predictions, sample
 from tests.processes import run_on_processes
@@ -28,6 +29,8 @@ from .contract import (
     images,
     takes,
 )
+
+WITH_COUNTS = [x for x in LOSSES if type(build(x)).counts is not DenseLoss.counts]
 
 
 @pytest.fixture(params=LOSSES)
@@ -150,6 +153,12 @@ def test_the_order_of_images_does_not_matter(loss: nn.Module, head: str) -> None
     )
 
 
+def test_only_what_is_predicted_keeps_a_loss_from_having_counts() -> None:
+    """PAA and TAL choose positives by what is predicted."""
+    assert set(LOSSES) - set(WITH_COUNTS) == {'PAALoss', 'TALLoss'}
+
+
+@pytest.mark.parametrize('name', WITH_COUNTS)
 @pytest.mark.parametrize('scene', SCENES)
 def test_where_there_are_counts_parts_add_up_to_the_batch(
     loss: nn.Module, scene: str, head: dict
@@ -158,10 +167,7 @@ def test_where_there_are_counts_parts_add_up_to_the_batch(
     whole = [0, 1], SCENES[scene]
     parts = [([i], [picture]) for i, picture in enumerate(SCENES[scene])]
     shares = [(images(batch, rows), objects(*own)) for rows, own in [whole, *parts]]
-    try:
-        counts = [loss.counts(*share) for share in shares]
-    except NotImplementedError:
-        pytest.skip('it has no counts')
+    counts = [loss.counts(*share) for share in shares]
     terms = [loss(*share) for share in shares]
     for key, value in terms[0].items():
         divisors = [max(float(x[key]), 1.0) for x in counts]
@@ -171,8 +177,7 @@ def test_where_there_are_counts_parts_add_up_to_the_batch(
 
 
 def test_what_lies_in_an_ignored_region_may_be_anything(name: str, head: dict) -> None:
-    if not takes(name, 'ignore_iof_thr'):
-        pytest.skip('it takes ignored regions for background')
+    assert takes(name, 'ignore_iof_thr')
     batch = predictions(**head)
     everywhere = [[-500.0, -500.0, 500.0, 500.0]]
     truth = objects(OBJECT, sample([], [], ignored=everywhere))
