@@ -19,6 +19,9 @@ SIGNALS = 'SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2'
 
 def launch(arguments: list[str], folder: Path) -> int:
     """Run torchrun, whose processes leave their exit codes in ``folder``."""
+    # YAPF, which MMEngine imports, writes its grammar to the user's cache when it is
+    # first imported. Of processes that start together one would read half of it.
+    import yapf  # noqa: F401
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import get_args_parser, main

@@ -44,5 +44,8 @@ if [ ! -f "$_stamp" ]; then
     echo "Installing FreeAnchor${_extra:+ with what \"$_extra\" needs} (torch is large)"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check \
         --editable "$_root${_extra:+[$_extra]}" || _fail 'pip could not install it.'
+    # YAPF, which MMEngine imports, writes its grammar to the user's cache when it is
+    # first imported. Of processes that start together one would read half of it.
+    "$PYTHON" -c 'import yapf' || _fail 'What was installed cannot be imported.'
     touch "$_stamp"
 fi

@@ -29,6 +29,10 @@ fi
 PYTHONPATH=$(dirname "$TOOLS")${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
 
+# YAPF, which MMEngine imports, writes its grammar to the user's cache when it is first
+# imported. Of processes that start together one would read half of it.
+"${PYTHON:-python}" -c 'import yapf' || exit 2
+
 COMMAND=(srun --partition="$PARTITION"
     --job-name="$JOB_NAME"
     --gres=gpu:"$GPUS_PER_NODE"
