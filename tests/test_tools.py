@@ -260,7 +260,9 @@ REQUEUE = dict(SLURM_JOB_ID='42', REQUEUE='1', GPUS='1')
 def batch_job(srun: str, tmp_path: Path, **environ: str) -> str:
     """What a batch job that was stopped with exit code 75 and its end print."""
     tool = tmp_path / 'tool.sh'  # in place of Python
-    tool.write_text('echo 75 > "$FREEANCHOR_EXIT_CODES/0"; exit 143\n')
+    tool.write_text(
+        '[ "$1" != -c ] || exit 1; echo 75 > "$FREEANCHOR_EXIT_CODES/0"; exit 143\n'
+    )
     tool.chmod(0o755)
     scontrol = tmp_path / 'bin' / 'scontrol'
     scontrol.write_text('echo "scontrol $*"\n')

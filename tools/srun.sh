@@ -30,8 +30,9 @@ PYTHONPATH=$(dirname "$TOOLS")${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
 
 # YAPF, which MMEngine imports, writes its grammar to the user's cache when it is first
-# imported. Of processes that start together one would read half of it.
-"${PYTHON:-python}" -c 'import yapf' || exit 2
+# imported. Of processes that start together one would read half of it. (This machine
+# may lack what the job's machines have.)
+"${PYTHON:-python}" -c 'import yapf' 2>/dev/null || true
 
 COMMAND=(srun --partition="$PARTITION"
     --job-name="$JOB_NAME"
