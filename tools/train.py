@@ -2,6 +2,7 @@
 
 python tools/train.py configs/free_anchor_r50_fpn_1x.py
 bash tools/dist_train.sh configs/free_anchor_r50_fpn_1x.py 8
+python tools/train.py configs/free_anchor_r50_fpn_1x.py --data PATH
 """
 
 import argparse
@@ -16,6 +17,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--work-dir', help='folder for logs and checkpoints (work_dirs/NAME_OF_CONFIG)'
+    )
+    parser.add_argument(
+        '--data',
+        metavar='PATH',
+        help="train on this data set instead of the config's: a folder (or data.yaml, "
+        'or .json) in the format of COCO, YOLO or Pascal VOC, or a table of boxes',
+    )
+    parser.add_argument(
+        '--data-format',
+        choices=['coco', 'yolo', 'voc', 'csv'],
+        help='the format of --data, where it is not recognised',
     )
     parser.add_argument(
         '--amp',
@@ -95,7 +107,19 @@ def train(args: argparse.Namespace, parent: int) -> None:
     with STOP:
         if args.launcher != 'none':
             watch_launcher(parent)
-        run_in_own_folder(config_of(args), args)
+        cfg = config_of(args)
+        run_in_own_folder(cfg, args, own_data_of(cfg, args))
+
+
+def own_data_of(cfg: Any, args: argparse.Namespace) -> Any:
+    """The data set of ``--data``, which ``cfg`` then trains on; None without it."""
+    if args.data is None:
+        return None
+    from own_data import OwnData
+
+    own = OwnData(args.data, args.data_format, cfg)
+    own.change(cfg)
+    return own
 
 
 def config_of(args: argparse.Namespace) -> Any:
@@ -125,7 +149,7 @@ def config_of(args: argparse.Namespace) -> Any:
     return cfg
 
 
-def run_in_own_folder(cfg: Any, args: argparse.Namespace) -> None:
+def run_in_own_folder(cfg: Any, args: argparse.Namespace, own_data: Any) -> None:
     """Train in a work folder that no other run has or is to keep."""
     from freeanchor.datasets.check import check_before_training
     from freeanchor.engine.command_line import build_runner
@@ -137,6 +161,8 @@ def run_in_own_folder(cfg: Any, args: argparse.Namespace) -> None:
     with RunLock(cfg.work_dir) if is_first else nullcontext():
         set_start(cfg, args.resume, args.fresh, is_first)
         if is_first:  # the others wait where processes meet
+            if own_data is not None:
+                own_data.write(resumed=bool(cfg.get('resume')))
             check_before_training(cfg, args.check)
         runner = build_runner(cfg)
         runner.accept_config_changes = args.accept_config_changes

@@ -27,6 +27,7 @@ from .distributed import (
     prepare_processes,
     start_without_gpu,
 )
+from .fine_tuning import keep_what_fits
 from .naming import ConfigError
 from .optim import prefer_fused
 from .prefetch import DevicePrefetcher
@@ -103,7 +104,8 @@ class DetectionRunner(Runner):
     def load_or_resume(self) -> None:
         """Go on from ``load_from``, or from the newest intact state of the folder.
 
-        Without ``resume`` only the weights of ``load_from`` are taken.
+        Without ``resume`` only the weights of ``load_from`` are taken; where a
+        training begins with them, those that fit.
         """
         if self._has_loaded:
             return
@@ -112,6 +114,7 @@ class DetectionRunner(Runner):
             self._has_loaded = True
             self.dump_config()
         else:
+            keep_what_fits(self)
             super().load_or_resume()
 
     def dump_config(self) -> None:
