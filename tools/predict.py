@@ -1,0 +1,227 @@
+"""Find objects in images, videos or before a camera.
+
+python tools/predict.py work_dirs/.../epoch_12.pth photo.jpg folder/ 'more/**/*.png'
+python tools/predict.py CHECKPOINT clip.mp4 --out-dir annotated --score-thr 0.5
+python tools/predict.py CHECKPOINT images/ --json results.json --csv results.csv
+python tools/predict.py CHECKPOINT 0 --max-frames 250  # the first camera
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from freeanchor.inference.detecting import AnyDetector
+    from freeanchor.inference.jobs import Job
+    from freeanchor.inference.writers import Writer
+
+_PICTURES = 'predictions'  # where they go, unless other results are asked for
+_SHOWN = 8  # classes in the summary
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Find objects in images, videos or before a camera.',
+        epilog='An image that cannot be read is named and left out; the exit code is '
+        'then 3.',
+    )
+    parser.add_argument('checkpoint', help='checkpoint file; it carries its config')
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='INPUT',
+        help='image, folder, glob, https URL, video, or number of a camera',
+    )
+    parser.add_argument('--config', help='config file, where the checkpoint has none')
+    parser.add_argument(
+        '--out-dir',
+        help='folder for annotated pictures and videos '
+        f'({_PICTURES}, if neither --json nor --csv is given)',
+    )
+    parser.add_argument('--json', metavar='F.json', help='write COCO results')
+    parser.add_argument('--csv', metavar='F.csv', help='write a table')
+    parser.add_argument(
+        '--ids-from',
+        metavar='ANN.json',
+        help='COCO annotation file whose image and category ids --json uses; without '
+        'it, images are numbered from 1',
+    )
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='least score of a detection (0.3)'
+    )
+    parser.add_argument(
+        '--batch-size', type=positive, default=1, help='images at once (1)'
+    )
+    parser.add_argument('--max-frames', type=positive, help='of each video or camera')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (the GPU if there is one)')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle the checkpoint named here in full, which runs any code in it',
+    )
+    return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text} is less than 1')
+    return number
+
+
+@dataclass
+class Tally:
+    """What the summary says."""
+
+    num_images: int = 0
+    classes: Counter = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, names: Sequence[str]) -> None:
+        self.num_images += 1
+        self.classes.update(names)
+
+    def add_broken(self, error: Any) -> None:
+        self.broken.append(error.path)
+        print(f'skipped {error.path}: {error.reason}', file=sys.stderr, flush=True)
+
+    def text(self, seconds: float, score_thr: float) -> str:
+        total = self.classes.total()
+        counts = [f'{name} {n}' for name, n in self.classes.most_common(_SHOWN)]
+        rest = len(self.classes) - _SHOWN
+        counts += [f'and {rest} more classes'] if rest > 0 else []
+        found = f': {", ".join(counts)}' if counts else ''
+        pace = seconds / max(self.num_images, 1)
+        return (
+            f'{self.num_images} images, {pace:.3f} s each\n'
+            f'{total} detections of score {score_thr:g} and above{found}'
+        )
+
+
+def predict(args: argparse.Namespace) -> None:
+    from freeanchor.datasets.errors import DataError
+    from freeanchor.engine import ConfigError
+    from freeanchor.engine.trust import trust_named
+    from freeanchor.inference import load_detector
+    from freeanchor.inference.jobs import find_jobs
+
+    tally = Tally()
+    jobs = find_jobs(args.inputs, args.max_frames, tally.add_broken)
+    if args.ids_from and any(job.video for job in jobs):
+        raise ConfigError('--ids-from: frames of a video have no ids in such a file')
+    if args.trust_checkpoint:
+        trust_named(args.checkpoint)
+    detector = load_detector(args.checkpoint, args.config, args.device)
+    tables = table_writers(args, jobs, detector)
+    start = time.perf_counter()
+    views = view_writers(args, jobs, detector)
+    for job, view in zip(jobs, views):
+        with closing(view) if view else nullcontext():
+            follow(job, detector, [*tables, *filter(None, [view])], tally, args)
+    seconds = time.perf_counter() - start
+    # Only now: a table that is there is whole.
+    for table in tables:
+        table.close()
+    print(tally.text(seconds, args.score_thr))
+    for place in filter(None, (args.out_dir, args.json, args.csv)):
+        print(f'written to {place}')
+    if tally.broken:
+        raise DataError(
+            f'{len(tally.broken)} could not be read and were left out: '
+            f'{", ".join(tally.broken[:_SHOWN])}'
+            + (', ...' if len(tally.broken) > _SHOWN else '')
+        )
+
+
+def table_writers(
+    args: argparse.Namespace, jobs: 'list[Job]', detector: 'AnyDetector'
+) -> 'list[Writer]':
+    """JSON and CSV, of all jobs together."""
+    from functools import partial
+
+    from freeanchor.inference import to_coco
+    from freeanchor.inference.coco_ids import CocoIds
+    from freeanchor.inference.writers import CsvWriter, JsonWriter
+
+    writers: list[Writer] = []
+    if args.json:
+        categories, images = detector.category_ids, None
+        if args.ids_from:
+            known = CocoIds.read(args.ids_from)
+            categories = known.of_classes(detector.class_names)
+            images = known.of_images(x.name for job in jobs for x in job.sources)
+        to_rows = partial(to_coco, category_ids=categories, image_ids=images)
+        writers.append(JsonWriter(Path(args.json), to_rows))
+    if args.csv:
+        writers.append(CsvWriter(Path(args.csv)))
+    return writers
+
+
+def view_writers(
+    args: argparse.Namespace, jobs: 'list[Job]', detector: 'AnyDetector'
+) -> 'list[Writer | None]':
+    """Pictures or a video for each job; None for each without ``--out-dir``."""
+    from freeanchor.inference.writers import OutputFolder, PictureWriter, VideoWriter
+
+    if args.out_dir is None:
+        return [None] * len(jobs)
+    folder, names = OutputFolder(args.out_dir), detector.class_names
+    writers: list[Writer | None] = []
+    for job in jobs:
+        if job.video is None:
+            writers.append(PictureWriter(folder, names))
+        else:
+            place = folder.place_for(job.video.name, '.mp4')
+            writers.append(VideoWriter(place, job.video.rate, names))
+    return writers
+
+
+def follow(
+    job: 'Job',
+    detector: 'AnyDetector',
+    writers: 'Sequence[Writer]',
+    tally: Tally,
+    args: argparse.Namespace,
+) -> None:
+    """Detect in all images of a job; Ctrl-C ends one that has no end."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from freeanchor.inference import detect_each
+
+    found = detect_each(
+        detector, job.sources, args.score_thr, args.batch_size, tally.add_broken
+    )
+    screen = Console(stderr=True)
+    try:
+        for detected in track(
+            found,
+            job.name,
+            total=job.total,
+            console=screen,
+            disable=not screen.is_terminal,
+        ):
+            for writer in writers:
+                writer.add(detected)
+            tally.add(detected.instances.names)
+    except KeyboardInterrupt:
+        if job.total is not None:
+            raise
+
+
+def main() -> int:
+    args = parse_args()
+    # After the arguments: --help need not wait for torch.
+    from freeanchor.engine.command_line import run_tool
+
+    return run_tool(lambda: predict(args))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
