@@ -20,6 +20,7 @@ MAY_IMPORT = {
     'evaluation': {'registry', 'boxes'},
     'engine': {'registry'},
     'visualization': {'registry'},
+    'deployment': {'inference', 'models', 'boxes', 'datasets', 'engine'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
 TOOLS = sorted((ROOT / 'tools').rglob('*.py'))

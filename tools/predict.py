@@ -31,7 +31,10 @@ def parse_args() -> argparse.Namespace:
         epilog='An image that cannot be read is named and left out; the exit code is '
         'then 3.',
     )
-    parser.add_argument('checkpoint', help='checkpoint file; it carries its config')
+    parser.add_argument(
+        'checkpoint',
+        help='checkpoint file, which carries its config; or an exported .onnx, .pt2',
+    )
     parser.add_argument(
         'inputs',
         nargs='+',
@@ -108,16 +111,17 @@ def predict(args: argparse.Namespace) -> None:
     from freeanchor.datasets.errors import DataError
     from freeanchor.engine import ConfigError
     from freeanchor.engine.trust import trust_named
-    from freeanchor.inference import load_detector
     from freeanchor.inference.jobs import find_jobs
 
+    if args.out_dir is None and not (args.json or args.csv):
+        args.out_dir = _PICTURES
     tally = Tally()
     jobs = find_jobs(args.inputs, args.max_frames, tally.add_broken)
     if args.ids_from and any(job.video for job in jobs):
         raise ConfigError('--ids-from: frames of a video have no ids in such a file')
     if args.trust_checkpoint:
         trust_named(args.checkpoint)
-    detector = load_detector(args.checkpoint, args.config, args.device)
+    detector = open_detector(args)
     tables = table_writers(args, jobs, detector)
     start = time.perf_counter()
     views = view_writers(args, jobs, detector)
@@ -137,6 +141,26 @@ def predict(args: argparse.Namespace) -> None:
             f'{", ".join(tally.broken[:_SHOWN])}'
             + (', ...' if len(tally.broken) > _SHOWN else '')
         )
+
+
+def open_detector(args: argparse.Namespace) -> 'AnyDetector':
+    """The detector of a checkpoint, or one that was exported.
+
+    Raises:
+        ConfigError: An exported one is to run elsewhere than on the CPU.
+    """
+    from freeanchor.deployment import SUFFIXES, load_exported
+    from freeanchor.engine import ConfigError
+    from freeanchor.inference import load_detector
+
+    if Path(args.checkpoint).suffix not in SUFFIXES:
+        return load_detector(args.checkpoint, args.config, args.device)
+    if args.device not in (None, 'cpu'):
+        raise ConfigError(
+            f'--device {args.device}: exported detectors run on the CPU here; leave it '
+            'out'
+        )
+    return load_exported(args.checkpoint)
 
 
 def table_writers(
