@@ -7,13 +7,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([ROOT / 'README.md', *(ROOT / 'docs').glob('*.md')])
+DOCUMENTS = sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').rglob('*.md')])
 _LINK = re.compile(r'\]\((?!https?://|#)([^)#]+)')
+_ANCHOR = re.compile(r'\]\((?!https?://)([^)#]*\.md|)#([^)]+)\)')
+_FENCE = re.compile(r'^```.*?^```', re.MULTILINE | re.DOTALL)
 _TEST = re.compile(r'`(tests/[\w/]+\.py)?(?:::(\w+))?`')
 
 
 def name(path: Path) -> str:
     return path.name
+
+
+def anchors(path: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r'^#+ (.+)$', _FENCE.sub('', path.read_text()), re.MULTILINE)
+    words = (re.sub(r'[^\w\- ]', '', x.strip().lower()) for x in headings)
+    return {x.replace(' ', '-') for x in words}
 
 
 def named_tests(text: str) -> list[tuple[str, str]]:
@@ -30,6 +39,13 @@ def named_tests(text: str) -> list[tuple[str, str]]:
 def test_links_lead_somewhere(path: Path) -> None:
     for target in _LINK.findall(path.read_text()):
         assert (path.parent / target).exists(), f'{path.name} links to {target}'
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=name)
+def test_links_lead_to_headings_that_are_there(path: Path) -> None:
+    for target, anchor in _ANCHOR.findall(path.read_text()):
+        other = (path.parent / target) if target else path
+        assert anchor in anchors(other), f'{path.name} links to {target}#{anchor}'
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=name)
