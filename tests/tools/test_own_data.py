@@ -1,0 +1,141 @@
+"""Data sets of one's own, by the command lines, as a user gives them."""
+
+import importlib.util
+import json
+import sys
+
+import pytest
+
+from freeanchor.datasets.coco_file import read_coco
+from tests.datasets.formats.sets import write_voc, write_yolo
+from tests.test_tools import TOOLS, recipe, run
+
+__all__ = ['recipe']  # the fixture
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch, capsys):
+    """Runs a tool of ``tools/data`` in an empty folder; its exit code and output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(TOOLS / 'data'))
+
+    def call(name, *arguments):
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        spec = importlib.util.spec_from_file_location(
+            name, TOOLS / 'data' / f'{name}.py'
+        )
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        code = module.main()
+        return code, ''.join(capsys.readouterr())
+
+    return call
+
+
+@pytest.mark.slow
+def test_a_training_on_a_yolo_set_says_what_was_decided(recipe, tmp_path):
+    write_yolo(tmp_path / 'mine')
+    command = (sys.executable, TOOLS / 'train.py', recipe, '--work-dir', 'work')
+    done = run(*command, '--data', 'mine', cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    text = done.stdout
+    assert 'mine, in the format YOLO' in text
+    assert '3: boat, cup, tree' in text
+    assert '0.00125: 0.01 for 16 images a step, scaled to 2' in text
+    assert 'model = dict(bbox_head=dict(num_classes=3))' in text
+    assert 'training    2 images, 3 classes' in text  # one has no object
+    assert len(read_coco(str(tmp_path / 'work/annotations/val.json')).images) == 1
+
+    # The written config alone does the same, from where it was written.
+    checkpoint = next((tmp_path / 'work').glob('epoch_1.pth'))
+    command = (sys.executable, TOOLS / 'test.py', 'work/own_data.py', checkpoint)
+    done = run(*command, '--work-dir', 'tested', cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+
+    # A set that has changed is not what the run began with.
+    (tmp_path / 'mine/labels/train/b.txt').unlink()
+    command = (sys.executable, TOOLS / 'train.py', recipe, '--work-dir', 'work')
+    done = run(*command, '--data', 'mine', '--resume', cwd=tmp_path)
+    assert done.returncode == 3, done.stdout
+    assert 'train is not as it was when this run began' in done.stdout
+
+
+@pytest.mark.slow
+def test_a_set_that_is_not_there_is_named(recipe, tmp_path):
+    command = (sys.executable, TOOLS / 'train.py', recipe, '--data', 'none')
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert 'there is no data set none' in done.stdout
+
+
+def test_without_a_split_to_validate_on_one_is_made(tmp_path):
+    from mmengine.config import Config
+
+    sys.path.insert(0, str(TOOLS))
+    try:
+        from own_data import OwnData
+    finally:
+        sys.path.remove(str(TOOLS))
+    root = write_voc(tmp_path / 'voc')
+    (root / 'ImageSets/Main/val.txt').unlink()
+    cfg = Config.fromfile(TOOLS.parent / 'configs' / 'free_anchor_r50_fpn_1x.py')
+    cfg.work_dir = str(tmp_path / 'work')
+    own = OwnData(str(root), None, cfg)
+    own.change(cfg)
+    numbers = {name: x.num_images for name, x in own.splits.items()}
+    assert numbers == dict(train=2, val=1)
+    assert '10% of train, as there was no val (seed 0)' in own.screen(tmp_path / 'x.py')
+
+
+def test_conversion_says_where_the_files_are(tool, tmp_path):
+    write_yolo(tmp_path / 'mine')
+    code, text = tool('convert', 'mine', 'out', '--copy-images')
+    assert code == 0, text
+    assert '3 images, 3 boxes: out/annotations/train.json' in text
+    assert (tmp_path / 'out/images/val/d.png').is_file()
+    code, text = tool('convert', 'mine', 'out')
+    assert code == 0, text
+
+
+def test_splits_are_parted_anew_with_images_found_from_one_folder(tool, tmp_path):
+    write_yolo(tmp_path / 'mine')
+    shares = ('--fractions', 'train=0.5', 'test=0.5')
+    code, text = tool('split', 'mine', 'out', *shares)
+    assert code == 0, text
+    names = []
+    for name in ('train', 'test'):
+        content = json.loads((tmp_path / f'out/annotations/{name}.json').read_text())
+        names += [x['file_name'] for x in content['images']]
+        assert read_coco(str(tmp_path / f'out/annotations/{name}.json'))
+    assert len(names) == 4
+    assert all((tmp_path / 'mine/images' / x).is_file() for x in names)
+
+
+def test_a_wrong_share_is_the_users_fault(tool, tmp_path):
+    write_yolo(tmp_path / 'mine')
+    code, text = tool('split', 'mine', 'out', '--fractions', 'train=0.5', 'val=1')
+    assert code == 2
+    assert '--fractions are' in text
+
+
+def test_statistics_are_printed_and_drawn(tool, tmp_path):
+    pytest.importorskip('matplotlib')
+    write_yolo(tmp_path / 'mine')
+    code, text = tool('stats', 'mine', '--out', 'out')
+    assert code == 0, text
+    assert 'slender (over 3 : 1) 33%' in text
+    numbers = json.loads((tmp_path / 'out/statistics.json').read_text())
+    assert numbers['train']['objects'] == 3
+    assert (tmp_path / 'out/statistics.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_anchors_are_compared_with_objects_and_proposals_made(recipe, tool, tmp_path):
+    write_yolo(tmp_path / 'mine')
+    arguments = (recipe, '--data', 'mine', '--json', 'found.json')
+    code, text = tool('anchors', *arguments)
+    assert code == 0, text
+    assert 'Anchors do not reach' in text
+    found = json.loads((tmp_path / 'found.json').read_text())
+    assert found['anchors']['now']['ratios'] == [0.5, 1.0, 2.0]
+    best = {name: sum(x['best']) for name, x in found['anchors'].items()}
+    assert best['as many'] > best['now']

@@ -1,0 +1,136 @@
+"""The objects of a data set, as a network sees them: after the pipeline's Resize."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmcv.image import rescale_size
+
+from freeanchor.datasets.checks.source import sources_of
+from freeanchor.datasets.coco_file import parse_coco
+from freeanchor.datasets.formats import read_data
+from freeanchor.engine import ConfigError
+
+
+@dataclass(frozen=True)
+class NetworkObjects:
+    """Objects in resized images.
+
+    Attributes:
+        boxes: ``(N, 4)`` xyxy, pixels of the resized image.
+        labels: ``(N,)`` places in ``classes``.
+        image_sizes: ``(N, 2)`` height and width of each one's image, resized.
+        classes: Names.
+        total: Objects that these were drawn from.
+        source: Where they were read from.
+        scale: Longer and shorter side of the images, at most.
+        divisor: What the network pads sides to a multiple of.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    image_sizes: np.ndarray
+    classes: tuple[str, ...]
+    total: int
+    source: str
+    scale: tuple[int, int]
+    divisor: int
+
+    @property
+    def sides(self) -> np.ndarray:
+        """``(N, 2)`` width and height."""
+        return self.boxes[:, 2:] - self.boxes[:, :2]
+
+    def title(self) -> str:
+        drawn = f', of {self.total}' if self.total > len(self.boxes) else ''
+        return (
+            f'{self.source}: {len(self.boxes)} objects{drawn}, in images resized to '
+            f'at most {self.scale[0]} x {self.scale[1]}\n'
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        return dict(boxes=self.boxes.tolist(), labels=self.labels.tolist())
+
+
+def objects_of(
+    cfg: Any, path: str | None, format: str | None, number: int
+) -> NetworkObjects:
+    """The objects to train on: of ``path``, or of the config's own data set.
+
+    Args:
+        cfg: The config.
+        path: A data set in any format; None for the config's.
+        format: Of it; found out unless given.
+        number: The most objects, drawn from all with a fixed seed.
+
+    Raises:
+        ConfigError: The pipeline has no Resize, or there are no objects.
+    """
+    pipeline = _pipeline(cfg.train_dataloader.dataset)
+    if path is None:
+        source = next((x for x in sources_of(cfg) if x.name == 'train'), None)
+        if source is None:
+            raise ConfigError('the config has no data set of COCO format: give --data')
+        content, name = parse_coco(source.ann_file), source.ann_file
+    else:
+        found = read_data(path, format)
+        split = found.splits.get('train') or next(iter(found.splits.values()))
+        content, name = split.content, split.source
+    scale, keep_ratio = _scale(pipeline)
+    padding = (cfg.model.get('data_preprocessor') or {}).get('pad_size_divisor', 1)
+    label = {x['id']: i for i, x in enumerate(content['categories'])}
+    size_of = {x['id']: (x['width'], x['height']) for x in content['images']}
+    taken = [
+        x
+        for x in content['annotations']
+        if not (x.get('iscrowd') or x.get('ignore')) and min(x['bbox'][2:]) > 0
+    ]
+    if not taken:
+        raise ConfigError(f'{name}: there are no objects in it')
+    order = np.random.default_rng(0).permutation(len(taken))[:number]
+    boxes, sizes = [], []
+    for entry in (taken[i] for i in np.sort(order)):
+        width, height = size_of[entry['image_id']]
+        size = rescale_size((width, height), scale) if keep_ratio else scale
+        x, y, w, h = entry['bbox']
+        factor = np.array([size[0] / width, size[1] / height] * 2)
+        boxes.append(np.array([x, y, x + w, y + h]) * factor)
+        sizes.append((size[1], size[0]))
+    return NetworkObjects(
+        boxes=np.array(boxes),
+        labels=np.array([label[taken[i]['category_id']] for i in np.sort(order)]),
+        image_sizes=np.array(sizes),
+        classes=tuple(x['name'] for x in content['categories']),
+        total=len(taken),
+        source=name,
+        scale=(max(scale), min(scale)),
+        divisor=padding,
+    )
+
+
+def _pipeline(node: Any) -> list[Any]:
+    while 'dataset' in node:
+        node = node['dataset']
+    return node.get('pipeline', [])
+
+
+def _scale(pipeline: list[Any]) -> tuple[tuple[int, int], bool]:
+    """The scale that images are resized to; the middle one of several."""
+    for step in _steps(pipeline):
+        scales = step.get('scales') or step.get('scale')
+        if 'Resize' in str(step.get('type')) and scales:
+            several = [scales] if isinstance(scales[0], int) else list(scales)
+            several.sort(key=lambda x: x[0] * x[1])
+            return tuple(several[len(several) // 2]), step.get('keep_ratio', True)
+    raise ConfigError('the training pipeline of the config has no Resize with a scale')
+
+
+def _steps(pipeline: list[Any]) -> Iterator[Any]:
+    """Transforms, also those within others."""
+    for step in pipeline:
+        if isinstance(step, dict):
+            yield step
+            yield from _steps(step.get('transforms') or [])
+        elif isinstance(step, list | tuple):
+            yield from _steps(list(step))
