@@ -19,6 +19,7 @@ from .runner import DetectionRunner
 from .screen import ProgressLoggerHook
 from .stop_hook import StopHook
 from .summary import SummaryHook
+from .validation_loss import ValidationLossHook
 from .warm_start import WarmStartHook
 from .watchdog import WatchdogHook
 from .weights import CheckpointError
@@ -45,6 +46,7 @@ __all__ = [
     'ProgressLoggerHook',
     'StopHook',
     'SummaryHook',
+    'ValidationLossHook',
     'WarmStartHook',
     'WatchdogHook',
     'load_config',

@@ -1,0 +1,20 @@
+"""A trained detector by a config whose values the command line may have changed."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def build_detector(cfg: Any, checkpoint: str, device: str | None = None) -> Any:
+    """The :class:`freeanchor.inference.Detector` of a config and a checkpoint.
+
+    Raises:
+        ConfigError: There is no such checkpoint, or weights of the model are missing.
+    """
+    from freeanchor.engine.command_line import checked_checkpoint
+    from freeanchor.inference import load_detector
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'config.py'
+        cfg.dump(path)
+        return load_detector(checked_checkpoint(checkpoint), path, device)
