@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from freeanchor.engine import ConfigError
@@ -55,14 +56,12 @@ def export(
         raise ConfigError(f'{path}: a file of this format ends with {kind.suffix}')
     if not path.parent.is_dir():
         raise ConfigError(f'there is no folder {path.parent} to write {path.name} to')
-    # A hidden name until it has passed; runtimes go by the suffix.
-    partial = path.with_name(f'.{path.stem}.partial{kind.suffix}')
-    try:
+    # In a folder of its own until it has passed; some formats hold their own name.
+    with TemporaryDirectory(prefix='.export-', dir=path.parent) as folder:
+        partial = Path(folder, path.name)
         kind.write(copy.deepcopy(detector.model), Recipe.of(detector), partial)
         agreement = _checked(detector, partial, find_images(images), batch_size)
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return agreement
 
 

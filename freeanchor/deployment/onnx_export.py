@@ -58,10 +58,16 @@ def write_onnx(detector: SingleStageDetector, recipe: Recipe, path: Path) -> Non
         input_names=list(INPUTS),
         output_names=list(OUTPUTS),
         opset_version=OPSET,
+        # Names only: the program knows which dimensions are dynamic.
+        dynamic_shapes=dict(
+            images={0: 'batch', 2: 'height', 3: 'width'}, sizes={0: 'batch'}
+        ),
         custom_translation_table=translations,
         verbose=False,
     )
     assert onnx_program is not None
+    for node in onnx_program.model.graph.all_nodes():
+        node.metadata_props.clear()  # paths of this machine's source files
     onnx_program.model.metadata_props[METADATA_KEY] = recipe.to_json()
     onnx_program.save(path)
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 from torch.fx.experimental import _config
 
 from freeanchor.engine import ConfigError
@@ -32,18 +33,27 @@ def make_program(
     model = ExportableDetector(detector, suppress).eval()
     any_size = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     with torch.no_grad(), _any_number():
-        return torch.export.export(
+        program = torch.export.export(
             model,
             example(),
             dynamic_shapes=dict(images=any_size, sizes={0: Dim.DYNAMIC}),
             # Lengths that Python's len and min see stay symbols only so.
             strict=True,
         )
+    _forget_places(program)
+    return program
 
 
 def example() -> tuple[Tensor, Tensor]:
     """Images and sizes whose numbers say nothing, and whose shapes all differ."""
     return torch.zeros(2, 3, 288, 416), torch.tensor([[416.0, 288.0], [400.0, 270.0]])
+
+
+def _forget_places(program: ExportedProgram) -> None:
+    """Take out the paths of this machine's source files."""
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, GraphModule) else ():
+            node.meta.pop('stack_trace', None)
 
 
 def _any_number() -> AbstractContextManager:
