@@ -65,17 +65,7 @@ def propose_anchors(
         (``'more'``), with the highest IoU; and the fewest with an IoU not below that
         of now (``'fewer'``). What betters nothing is left out.
     """
-    aspects = sides[:, 1] / sides[:, 0]
-    centres = [log_centres(aspects, k) for k in NUM_CENTRES]
-    sets = dict.fromkeys([current.ratios, *CUSTOMARY_RATIOS, *centres])
-    bases = dict.fromkeys([current.octave_base_scale, *BASE_SCALES])
-    found = {
-        settings: settings.expected(sides, strides)
-        for settings in (
-            AnchorSettings(*x) for x in product(bases, SCALES_PER_OCTAVE, sets)
-        )
-        if settings.per_cell <= _MORE * current.per_cell
-    }
+    found = {x: x.expected(sides, strides) for x in _candidates(sides, current)}
     now = current.expected(sides, strides)
     as_many = {k: v for k, v in found.items() if k.per_cell <= current.per_cell}
     fewer = [
@@ -90,6 +80,15 @@ def propose_anchors(
     if fewer:
         proposals['fewer'] = max(fewer, key=lambda x: (-x.per_cell, found[x]))
     return proposals
+
+
+def _candidates(sides: Tensor, current: AnchorSettings) -> list[AnchorSettings]:
+    aspects = sides[:, 1] / sides[:, 0]
+    centres = [log_centres(aspects, k) for k in NUM_CENTRES]
+    sets = dict.fromkeys([current.ratios, *CUSTOMARY_RATIOS, *centres])
+    bases = dict.fromkeys([current.octave_base_scale, *BASE_SCALES])
+    found = [AnchorSettings(*x) for x in product(bases, SCALES_PER_OCTAVE, sets)]
+    return [x for x in found if x.per_cell <= _MORE * current.per_cell]
 
 
 def log_centres(values: Tensor, number: int) -> tuple[float, ...]:

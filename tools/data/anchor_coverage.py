@@ -14,6 +14,7 @@ from freeanchor.boxes.coverage import bag_overlaps, map_sizes
 from freeanchor.registry import TASK_UTILS
 
 REACHED = 0.5  # IoU of the best anchor
+_GAIN = 0.005  # that is worth another config
 _SIZES = (0, 8, 16, 32, 64, 128, 256, 512, np.inf)
 _ASPECTS = (0, 1 / 5, 1 / 3, 1 / 2, 2, 3, 5, np.inf)
 _SHAPES = (
@@ -30,6 +31,11 @@ class Coverage:
 
     best: np.ndarray
     bag_mean: np.ndarray
+
+    @property
+    def reached(self) -> float:
+        """Share of the objects whose best anchor has an IoU of ``REACHED``."""
+        return float((self.best >= REACHED).mean())
 
 
 def settings_of(generator: dict[str, Any]) -> AnchorSettings:
@@ -111,6 +117,24 @@ def unreached(objects: NetworkObjects, ious: Coverage) -> list[str]:
     return sentences
 
 
+def worthwhile(
+    found: dict[str, tuple[AnchorSettings, Coverage]],
+) -> dict[str, tuple[AnchorSettings, Coverage]]:
+    """Without the proposals that do not keep, when measured, what was expected.
+
+    ``'as many'`` and ``'more'`` reach more objects than what stands before them, or
+    as many and closer; ``'fewer'`` reach as many as those of now.
+    """
+    kept = {'now': found['now']}
+    for name, proposal in found.items():
+        limit = list(kept.values())[-1] if name != 'fewer' else kept['now']
+        gain = proposal[1].reached - limit[1].reached
+        closer = proposal[1].best.mean() - limit[1].best.mean()
+        if gain > _GAIN or (gain >= 0 and (closer > _GAIN or name == 'fewer')):
+            kept.setdefault(name, proposal)
+    return kept
+
+
 def proposal_table(
     found: dict[str, tuple[AnchorSettings, Coverage]], bag_size: int, scales: bool
 ) -> str:
@@ -124,7 +148,7 @@ def proposal_table(
         ratios = ', '.join(f'{x:g}' for x in settings.ratios)
         lines.append(
             f'{name:<10}{settings.per_cell:>7}{ious.best.mean():>13.3f}'
-            f'{(ious.best >= REACHED).mean():>12.1%}{ious.bag_mean.mean():>12.3f}'
+            f'{ious.reached:>12.1%}{ious.bag_mean.mean():>12.3f}'
             f'  octave_base_scale={settings.octave_base_scale:g}, '
             f'scales_per_octave={settings.scales_per_octave}, ratios=[{ratios}]'
         )

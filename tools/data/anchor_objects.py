@@ -67,20 +67,8 @@ def objects_of(
     Raises:
         ConfigError: The pipeline has no Resize, or there are no objects.
     """
-    pipeline = _pipeline(cfg.train_dataloader.dataset)
-    if path is None:
-        source = next((x for x in sources_of(cfg) if x.name == 'train'), None)
-        if source is None:
-            raise ConfigError('the config has no data set of COCO format: give --data')
-        content, name = parse_coco(source.ann_file), source.ann_file
-    else:
-        found = read_data(path, format)
-        split = found.splits.get('train') or next(iter(found.splits.values()))
-        content, name = split.content, split.source
-    scale, keep_ratio = _scale(pipeline)
-    padding = (cfg.model.get('data_preprocessor') or {}).get('pad_size_divisor', 1)
-    label = {x['id']: i for i, x in enumerate(content['categories'])}
-    size_of = {x['id']: (x['width'], x['height']) for x in content['images']}
+    scale, keep_ratio = _scale(_pipeline(cfg.train_dataloader.dataset))
+    content, name = _content(cfg, path, format)
     taken = [
         x
         for x in content['annotations']
@@ -89,24 +77,50 @@ def objects_of(
     if not taken:
         raise ConfigError(f'{name}: there are no objects in it')
     order = np.random.default_rng(0).permutation(len(taken))[:number]
-    boxes, sizes = [], []
-    for entry in (taken[i] for i in np.sort(order)):
-        width, height = size_of[entry['image_id']]
-        size = rescale_size((width, height), scale) if keep_ratio else scale
-        x, y, w, h = entry['bbox']
-        factor = np.array([size[0] / width, size[1] / height] * 2)
-        boxes.append(np.array([x, y, x + w, y + h]) * factor)
-        sizes.append((size[1], size[0]))
+    drawn = [taken[i] for i in np.sort(order)]
+    sizes = {x['id']: (x['width'], x['height']) for x in content['images']}
+    label = {x['id']: i for i, x in enumerate(content['categories'])}
+    boxes, resized = _resized(drawn, sizes, scale, keep_ratio)
     return NetworkObjects(
-        boxes=np.array(boxes),
-        labels=np.array([label[taken[i]['category_id']] for i in np.sort(order)]),
-        image_sizes=np.array(sizes),
+        boxes=boxes,
+        labels=np.array([label[x['category_id']] for x in drawn]),
+        image_sizes=resized,
         classes=tuple(x['name'] for x in content['categories']),
         total=len(taken),
         source=name,
         scale=(max(scale), min(scale)),
-        divisor=padding,
+        divisor=(cfg.model.get('data_preprocessor') or {}).get('pad_size_divisor', 1),
     )
+
+
+def _content(cfg: Any, path: str | None, format: str | None) -> tuple[dict, str]:
+    """The lists of COCO's format, and where they are from."""
+    if path is not None:
+        found = read_data(path, format)
+        split = found.splits.get('train') or next(iter(found.splits.values()))
+        return split.content, split.source
+    source = next((x for x in sources_of(cfg) if x.name == 'train'), None)
+    if source is None:
+        raise ConfigError("the config has no data set in COCO's format: give --data")
+    return parse_coco(source.ann_file), source.ann_file
+
+
+def _resized(
+    annotations: list[dict[str, Any]],
+    sizes: dict[Any, tuple[int, int]],
+    scale: tuple[int, int],
+    keep_ratio: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """``(N, 4)`` boxes xyxy, and height and width of their images, ``(N, 2)``."""
+    boxes, resized = [], []
+    for entry in annotations:
+        width, height = sizes[entry['image_id']]
+        size = rescale_size((width, height), scale) if keep_ratio else scale
+        x, y, w, h = entry['bbox']
+        factor = np.array([size[0] / width, size[1] / height] * 2)
+        boxes.append(np.array([x, y, x + w, y + h]) * factor)
+        resized.append((size[1], size[0]))
+    return np.array(boxes), np.array(resized)
 
 
 def _pipeline(node: Any) -> list[Any]:

@@ -47,6 +47,7 @@ def examine(args: argparse.Namespace) -> None:
         proposal_table,
         settings_of,
         unreached,
+        worthwhile,
     )
     from anchor_objects import objects_of
 
@@ -60,30 +61,29 @@ def examine(args: argparse.Namespace) -> None:
     bag_size = cfg.model.get('loss', {}).get('bag_size', 50)
     objects = objects_of(cfg, args.data, args.data_format, args.objects)
     print(objects.title())
-    generator = dict(head.anchor_generator)
+    generator = dict(head['anchor_generator'])
     ious = cover(objects, generator, bag_size)
     print(coverage_table(objects, ious, bag_size))
     for sentence in unreached(objects, ious):
         print(sentence)
     current = settings_of(generator)
-    strides = tuple(generator['strides'])
     sides = torch.from_numpy(objects.sides).float()
-    proposals = {'now': current, **propose_anchors(sides, strides, current)}
-    found = {
-        name: (x, ious if x == current else cover(objects, generator, bag_size, x))
-        for name, x in proposals.items()
-    }
+    proposals = propose_anchors(sides, tuple(generator['strides']), current)
+    found = worthwhile(
+        {
+            'now': (current, ious),
+            **{
+                name: (x, cover(objects, generator, bag_size, x))
+                for name, x in proposals.items()
+            },
+        }
+    )
     print(proposal_table(found, bag_size, 'scales' in generator))
     if args.json:
-        numbers = {
-            name: dict(
-                vars(x),
-                best=own.best.tolist(),
-                bag_mean=own.bag_mean.tolist(),
-            )
-            for name, (x, own) in found.items()
-        }
-        content = dict(bag_size=bag_size, objects=objects.as_data(), anchors=numbers)
+        content = dict(bag_size=bag_size, objects=objects.as_data(), anchors={})
+        for name, (x, own) in found.items():
+            numbers = dict(best=own.best.tolist(), bag_mean=own.bag_mean.tolist())
+            content['anchors'][name] = {**vars(x), **numbers}
         Path(args.json).write_text(json.dumps(content))
 
 
