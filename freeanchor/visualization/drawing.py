@@ -3,15 +3,14 @@
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from .lettering import font
 from .placement import Rectangle, place
+from .sheets import side_by_side
 
 Colour = tuple[int, int, int]
 
@@ -21,6 +20,15 @@ _GOLDEN_ANGLE = (3 - 5**0.5) / 2  # of a turn: hues stay apart however many ther
 _FAR = 1e5  # pixels; no picture is larger
 _DARK = (24, 24, 24)
 _LIGHT = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box to be drawn, in pixels, and what is written at it."""
+
+    box: Rectangle
+    colour: Colour
+    text: str
 
 
 def class_colour(label: int) -> Colour:
@@ -64,13 +72,25 @@ def draw_detections(
         raise ValueError(
             f'image must be (H, W, 3) uint8, not {image.shape} {image.dtype}'
         )
+    return draw_marks(image, _shown(boxes, labels, scores, class_names, score_thr))
+
+
+def draw_marks(image: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
+    """Draw boxes with any colours and names, the first above the others.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB. Small ones are enlarged.
+        marks: Boxes in pixels of ``image``.
+
+    Returns:
+        ``(z * H, z * W, 3)`` uint8 RGB, ``z`` the enlargement.
+    """
     zoom = _zoom(image.shape[:2])
     picture = Image.fromarray(image)
     if zoom > 1:
         size = (picture.width * zoom, picture.height * zoom)
         picture = picture.resize(size, Image.Resampling.BICUBIC)
-    shown = _shown(boxes, labels, scores, class_names, score_thr, zoom)
-    _draw(picture, shown)
+    _draw(picture, [_enlarged(mark, zoom) for mark in marks])
     return np.array(picture)
 
 
@@ -96,24 +116,7 @@ def draw_comparison(
     left = draw_detections(image, *truth, class_names=class_names)
     right = draw_detections(image, *detections, class_names, score_thr)
     found = f'detections, score {score_thr:g} and above' if score_thr else 'detections'
-    height, width = left.shape[:2]
-    size = max(14, round(width / 36))
-    top, gap = round(1.8 * size), max(4, size // 2)
-    sheet = Image.new('RGB', (2 * width + gap, height + top), _LIGHT)
-    pen = ImageDraw.Draw(sheet)
-    for panel, title, x in ((left, 'ground truth', 0), (right, found, width + gap)):
-        sheet.paste(Image.fromarray(panel), (x, top))
-        pen.text((x + gap, top / 2), title, _DARK, _font(size), anchor='lm')
-    return np.array(sheet)
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """One box, in pixels of the enlarged picture."""
-
-    box: Rectangle
-    colour: Colour
-    text: str
+    return side_by_side((left, right), ('ground truth', found))
 
 
 def _shown(
@@ -122,10 +125,9 @@ def _shown(
     scores: ArrayLike | None,
     class_names: Sequence[str],
     score_thr: float,
-    zoom: int,
-) -> list[_Shown]:
+) -> list[Mark]:
     """What is drawn, the surest first."""
-    corners = np.asarray(boxes, dtype=float).reshape(-1, 4) * zoom
+    corners = np.asarray(boxes, dtype=float).reshape(-1, 4)
     corners = corners.clip(-_FAR, _FAR)
     classes = np.asarray(labels, dtype=int).reshape(-1)
     points = None if scores is None else np.asarray(scores, dtype=float).reshape(-1)
@@ -147,11 +149,16 @@ def _shown(
         if points is not None:
             text = f'{text} {points[i]:.2f}'
         x1, y1, x2, y2 = corners[i].tolist()
-        found.append(_Shown((x1, y1, x2, y2), class_colour(label), text))
+        found.append(Mark((x1, y1, x2, y2), class_colour(label), text))
     return found
 
 
-def _draw(picture: Image.Image, shown: Sequence[_Shown]) -> None:
+def _enlarged(mark: Mark, zoom: int) -> Mark:
+    x1, y1, x2, y2 = (zoom * x for x in mark.box)
+    return Mark((x1, y1, x2, y2), mark.colour, mark.text)
+
+
+def _draw(picture: Image.Image, shown: Sequence[Mark]) -> None:
     """Boxes first, then names: a name is never crossed by a line."""
     pen = ImageDraw.Draw(picture)
     line = max(2, round(max(picture.size) / 400))
@@ -159,15 +166,18 @@ def _draw(picture: Image.Image, shown: Sequence[_Shown]) -> None:
     for item in reversed(shown):
         _outline(pen, item.box, item.colour, line)
     size = _text_size(picture.size, len(shown))
-    font = _font(size)
+    letters = font(size)
     taken: list[Rectangle] = []
     for item in shown:
-        width, height = round(font.getlength(item.text)) + size // 2, round(1.3 * size)
+        width, height = (
+            round(letters.getlength(item.text)) + size // 2,
+            round(1.3 * size),
+        )
         x, y = place((width, height), item.box, picture.size, taken, line)
         taken.append((x, y, x + width, y + height))
         pen.rectangle((x, y, x + width - 1, y + height - 1), item.colour)
         middle = (x + width / 2, y + height / 2)
-        pen.text(middle, item.text, _ink(item.colour), font, anchor='mm')
+        pen.text(middle, item.text, _ink(item.colour), letters, anchor='mm')
 
 
 def _outline(
@@ -198,9 +208,3 @@ def _ink(colour: Colour) -> Colour:
 def _rgb(colour: tuple[float, float, float]) -> Colour:
     red, green, blue = (round(255 * x) for x in colour)
     return red, green, blue
-
-
-@lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    folder = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf'
-    return ImageFont.truetype(str(folder / 'DejaVuSans.ttf'), size)

@@ -21,7 +21,9 @@ from .matched_objects import Moment
 
 # Of the palette of Okabe and Ito, which all eyes tell apart.
 _INK, _GREY = '#222222', '#8a8a8a'
-_PANEL = 2.7  # inches
+_PANEL, _GAP = 2.7, 0.1  # inches
+_TOP, _BOTTOM, _SIDE, _LABELS = 0.75, 0.5, 0.1, 0.6  # inches, around the panels
+_DPI = 110
 _MOST_CLAIMS = 200  # drawn; the best
 
 
@@ -66,11 +68,7 @@ def save_matching(
         raise ValueError('there is no moment to draw: give at least one checkpoint')
     area = frame_of([moment.view for moment in moments])
     shape = (area[3] - area[1]) / (area[2] - area[0])
-    rows, columns = len(moments), len(COLUMNS) + 1
-    size = columns * _PANEL, rows * (_PANEL * shape + 0.12) + 1.2
-    figure = Figure(figsize=size, layout='constrained', facecolor='white')
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False)
+    figure, panels = _panels(len(moments), shape)
     ground = paper(image)
     for axes in panels.flat:
         _prepare(axes, ground, area)
@@ -80,11 +78,11 @@ def save_matching(
         _draw_row(row[1:], moment, limits)
     for column, quantity, limit in zip(panels.T[1:], COLUMNS, limits):
         column[0].set_title(quantity.title, fontsize=11, color=_INK)
-        _colour_bar(figure, column, quantity, limit)
+        _colour_bar(figure, column[-1], quantity, limit)
     if class_name:
         text = f'{class_name}: an object and the anchors of its bag'
         figure.suptitle(text, fontsize=12, color=_INK, x=0.01, ha='left')
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=_DPI)
 
 
 def limits_of(moments: Sequence[Moment]) -> tuple[float, ...]:
@@ -127,7 +125,24 @@ def _ascending(
 
 def shades(hue: str) -> LinearSegmentedColormap:
     """From a pale grey to ``hue``: light is little, for every eye."""
-    return LinearSegmentedColormap.from_list(hue, ['#d9d9d9', hue])
+    return LinearSegmentedColormap.from_list(hue, ['#c9c9c9', hue])
+
+
+def _panels(rows: int, shape: float) -> tuple[Figure, np.ndarray]:
+    """A figure with ``(rows, columns)`` axes; ``shape`` is their height by width."""
+    step, row = _PANEL + _GAP, _PANEL * shape + _GAP
+    width = _SIDE + _PANEL + _LABELS + len(COLUMNS) * step - _GAP + _SIDE
+    height = _TOP + rows * row - _GAP + _BOTTOM
+    figure = Figure(figsize=(width, height), facecolor='white')
+    FigureCanvasAgg(figure)
+    lefts = [_SIDE] + [_SIDE + _LABELS + _PANEL + i * step for i in range(len(COLUMNS))]
+    size = _PANEL / width, _PANEL * shape / height
+    bottoms = [_BOTTOM + (rows - 1 - i) * row for i in range(rows)]
+    axes = [
+        [figure.add_axes((x / width, y / height, *size)) for x in lefts]
+        for y in bottoms
+    ]
+    return figure, np.array(axes)
 
 
 def _draw_left(column: Sequence[Any], view: BagView) -> None:
@@ -149,16 +164,13 @@ def _draw_row(row: Sequence[Any], moment: Moment, limits: Sequence[float]) -> No
     view = moment.view
     for axes, quantity, limit, drawn in zip(row, COLUMNS, limits, draw_row(view)):
         share = np.clip(drawn.values / limit, 0, 1)
-        lines = LineCollection(
-            _outlines(drawn.boxes),
-            colors=shades(quantity.hue)(share),
-            linewidths=0.7 + 2.1 * share,
-            alpha=0.35 + 0.65 * share,
-        )
-        axes.add_collection(lines)
+        colours = shades(quantity.hue)(share)  # (n, 4)
+        colours[:, 3] = 0.45 + 0.55 * share
+        lines, widths = _outlines(drawn.boxes), 0.7 + 2.1 * share
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths))
         _outline_object(axes, view)
         _note(axes, _told(drawn, view))
-    row[0].set_ylabel(f'{moment.name}\nMean-max {view.mean_max:.2f}', fontsize=11)
+    row[0].set_ylabel(f'{moment.name}\nMean-max {view.mean_max:.3f}', fontsize=11)
 
 
 def _told(drawn: Drawn, view: BagView) -> str:
@@ -204,7 +216,7 @@ def frame_of(views: Sequence[BagView]) -> tuple[float, float, float, float]:
 def paper(image: np.ndarray) -> np.ndarray:
     """Pale and grey: lines are what is to be seen."""
     grey = np.asarray(Image.fromarray(image).convert('L'), dtype=float)
-    return np.repeat((120 + 0.53 * grey)[..., None], 3, 2).round().astype(np.uint8)
+    return np.repeat((150 + 0.41 * grey)[..., None], 3, 2).round().astype(np.uint8)
 
 
 def _prepare(axes: Any, ground: np.ndarray, area: Sequence[float]) -> None:
@@ -215,15 +227,14 @@ def _prepare(axes: Any, ground: np.ndarray, area: Sequence[float]) -> None:
         spine.set_color('#cccccc')
 
 
-def _colour_bar(
-    figure: Figure, column: Sequence[Any], quantity: Quantity, limit: float
-) -> None:
+def _colour_bar(figure: Figure, axes: Any, quantity: Quantity, limit: float) -> None:
+    """Below the lowest panel of a column."""
+    left, bottom, width, _ = axes.get_position().bounds
+    inch = 1 / figure.get_figheight()
+    place = left + 0.05 * width, bottom - 0.17 * inch, 0.9 * width, 0.07 * inch
     shown = ScalarMappable(Normalize(0, limit), shades(quantity.hue))
-    bar = figure.colorbar(
-        shown, ax=list(column), location='bottom', aspect=32, pad=0.01, shrink=0.85
-    )
+    bar = figure.colorbar(shown, cax=figure.add_axes(place), orientation='horizontal')
     bar.outline.set_visible(False)
-    bar.set_ticks(
-        [0, limit / 2, limit], labels=[f'{x:.2g}' for x in (0, limit / 2, limit)]
-    )
+    ticks = [0, limit / 2, limit]
+    bar.set_ticks(ticks, labels=[f'{x:.2g}' for x in ticks])
     bar.ax.tick_params(length=0, labelsize=9, colors=_INK)
