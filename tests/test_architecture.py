@@ -19,7 +19,8 @@ MAY_IMPORT = {
     'datasets': {'registry'},
     'evaluation': {'registry', 'boxes'},
     'engine': {'registry'},
-    'visualization': {'registry'},
+    'visualization': {'registry', 'losses', 'structures'},
+    'inference': {'datasets', 'engine', 'registry', 'visualization'},
     'deployment': {'inference', 'models', 'boxes', 'datasets', 'engine'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
