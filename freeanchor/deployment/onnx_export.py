@@ -1,5 +1,6 @@
 """A detector as an ONNX model, with NMS inside."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,19 +53,22 @@ def write_onnx(detector: SingleStageDetector, recipe: Recipe, path: Path) -> Non
     translations: dict[Callable, Callable] = {
         torch.ops.freeanchor.keep_by_class.default: _translation()
     }
-    onnx_program = torch.onnx.export(
-        make_program(detector, _keep),
-        dynamo=True,
-        input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        opset_version=OPSET,
-        # Names only: the program knows which dimensions are dynamic.
-        dynamic_shapes=dict(
-            images={0: 'batch', 2: 'height', 3: 'width'}, sizes={0: 'batch'}
-        ),
-        custom_translation_table=translations,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # Two inputs have the same number of images, as they should.
+        warnings.filterwarnings('ignore', '# The axis name')
+        onnx_program = torch.onnx.export(
+            make_program(detector, _keep),
+            dynamo=True,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            # Names only: the program knows which dimensions are dynamic.
+            dynamic_shapes=dict(
+                images={0: 'batch', 2: 'height', 3: 'width'}, sizes={0: 'batch'}
+            ),
+            custom_translation_table=translations,
+            verbose=False,
+        )
     assert onnx_program is not None
     for node in onnx_program.model.graph.all_nodes():
         node.metadata_props.clear()  # paths of this machine's source files
