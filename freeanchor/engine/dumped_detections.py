@@ -10,7 +10,7 @@ from .naming import ConfigError
 from .pickled_data import ForbiddenError, Name, read_pickle
 from .plain_values import finished
 from .stand_ins import TABLE, Storage
-from .torch_files import _read_older
+from .torch_files import read_older
 
 _NEEDED = {'img_id', 'pred_instances'}
 _ROOM = 16 << 20  # bytes, beside what is in proportion to the file
@@ -63,7 +63,7 @@ def _read(path: Path) -> Any:
 
 def _storage(content: bytes) -> Storage:
     """The numbers of a tensor: a file of the older format within the pickle."""
-    return _read_older(BytesIO(content), len(content))
+    return read_older(BytesIO(content), len(content))
 
 
 _IN_PICKLE = {

@@ -42,7 +42,7 @@ def read_torch_file(path: Path, device: str | torch.device = 'cpu') -> Any:
         if start == b'PK':
             value = _read_zip(path)
         elif start[:1] == b'\x80':
-            value = _read_older(file, path.stat().st_size)
+            value = read_older(file, path.stat().st_size)
         else:
             raise ValueError('no file of torch.save')
     # Shared lists may be few bytes and yet without an end for who walks them.
@@ -141,7 +141,7 @@ def _fill(content: Tensor, file: BinaryIO) -> None:
         target = target[len(piece) :]
 
 
-def _read_older(file: BinaryIO, size: int) -> Any:
+def read_older(file: BinaryIO, size: int) -> Any:
     bounded = cast(BinaryIO, _Bounded(file, size))
     most = _memory(size)
     first = read_pickle(bounded, TABLE, most)
