@@ -4,11 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import mmcv
-import numpy as np
 import torch
-from mmengine import fileio
 
 from freeanchor.losses.bag_view import BagView, scaled, view_bags
 from freeanchor.structures import Objects
@@ -45,22 +41,6 @@ def view_matching(model: Any, sample: Sample) -> list[BagView]:
         views = view_bags(model.loss, predictions, objects)
     width, height = element.get('scale_factor', (1.0, 1.0))
     return [scaled(view, (1 / width, 1 / height)) for view in views]
-
-
-def read_picture(sample: Sample) -> np.ndarray:
-    """The original image of a sample, ``(H, W, 3)`` uint8 RGB.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    path = sample['data_samples'].img_path
-    try:
-        image = mmcv.imfrombytes(fileio.get(path), channel_order='rgb')
-    except cv2.error as error:
-        raise OSError(f'{path}: {error}') from error
-    if image is None:
-        raise OSError(f'{path} is damaged or no image')
-    return image
 
 
 def has_objects(sample: Sample) -> bool:

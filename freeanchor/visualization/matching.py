@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from freeanchor.losses.bag_view import BagView
@@ -24,6 +24,7 @@ _INK, _GREY = '#222222', '#8a8a8a'
 _PANEL, _GAP = 2.7, 0.1  # inches
 _TOP, _BOTTOM, _SIDE, _LABELS = 0.75, 0.5, 0.1, 0.6  # inches, around the panels
 _DPI = 110
+_PLURAL = dict(anchor='s', box='es')
 _MOST_CLAIMS = 200  # drawn; the best
 
 
@@ -93,7 +94,7 @@ def limits_of(moments: Sequence[Moment]) -> tuple[float, ...]:
     views = [moment.view for moment in moments]
     equal = 1 / max(len(views[0].weights), 1)
     top = max(float(view.weights.max()) for view in views)
-    return 1.0, 1.0, min(max(top, 4 * equal), 1.0), 1.0
+    return 1.0, 1.0, min(max(top, 3 * equal), 1.0), 1.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _ascending(
 
 def shades(hue: str) -> LinearSegmentedColormap:
     """From a pale grey to ``hue``: light is little, for every eye."""
-    return LinearSegmentedColormap.from_list(hue, ['#c9c9c9', hue])
+    return LinearSegmentedColormap.from_list(hue, ['#b8b8b8', hue])
 
 
 def _panels(rows: int, shape: float) -> tuple[Figure, np.ndarray]:
@@ -148,7 +149,7 @@ def _panels(rows: int, shape: float) -> tuple[Figure, np.ndarray]:
 def _draw_left(column: Sequence[Any], view: BagView) -> None:
     """The rule of overlap, below it the bag, then nothing."""
     shown = (
-        (f'{len(view.by_overlap)} anchors', view.by_overlap),
+        (_count(len(view.by_overlap), 'anchor'), view.by_overlap),
         (f'the bag: {len(view.anchors)} anchors', view.anchors),
     )
     column[0].set_title('rule of overlap', fontsize=11, color=_INK)
@@ -177,7 +178,11 @@ def _told(drawn: Drawn, view: BagView) -> str:
     if drawn.in_bag:
         return f'best {drawn.values[-1]:.2f}'
     count = len(view.claims)
-    return f'{count} boxes' if count else 'no box fits yet'
+    return _count(count, 'box') if count else 'no box fits yet'
+
+
+def _count(number: int, noun: str) -> str:
+    return f'{number} {noun}' if number == 1 else f'{number} {noun}{_PLURAL[noun]}'
 
 
 def _note(axes: Any, text: str) -> None:
@@ -215,13 +220,14 @@ def frame_of(views: Sequence[BagView]) -> tuple[float, float, float, float]:
 
 def paper(image: np.ndarray) -> np.ndarray:
     """Pale and grey: lines are what is to be seen."""
-    grey = np.asarray(Image.fromarray(image).convert('L'), dtype=float)
-    return np.repeat((150 + 0.41 * grey)[..., None], 3, 2).round().astype(np.uint8)
+    grey = ImageOps.autocontrast(Image.fromarray(image).convert('L'), cutoff=1)
+    pale = (180 + 0.29 * np.asarray(grey)).round().astype(np.uint8)
+    return np.repeat(pale[..., None], 3, 2)
 
 
 def _prepare(axes: Any, ground: np.ndarray, area: Sequence[float]) -> None:
     height, width = ground.shape[:2]
-    axes.imshow(ground, extent=(0, width, height, 0))
+    axes.imshow(ground, extent=(0, width, height, 0), interpolation='bicubic')
     axes.set(xlim=(area[0], area[2]), ylim=(area[3], area[1]), xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_color('#cccccc')

@@ -20,9 +20,9 @@ from .matched_objects import (
     has_objects,
     largest_first,
     picture_name,
-    read_picture,
     view_matching,
 )
+from .originals import original_of
 
 
 @HOOKS.register_module()
@@ -114,7 +114,7 @@ class MatchingHook(Hook):
     def _draw(self, runner: Runner, model: Any, sample: Sample) -> None:
         from .matching import save_matching  # takes a while to import
 
-        image = read_picture(sample)
+        image = original_of(sample['data_samples'])
         views = view_matching(model, sample)
         names = runner.val_dataloader.dataset.metainfo.get('classes') or ()
         folder = Path(runner.log_dir) / self.out_dir

@@ -36,34 +36,34 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndar
 def contact_sheet(
     pictures: Sequence[np.ndarray], titles: Sequence[str], side: int = 320
 ) -> np.ndarray:
-    """Small copies of pictures in a square, a title below each.
+    """Small copies of pictures in about as many rows as columns, a title below each.
 
     Args:
         pictures: ``(H_i, W_i, 3)`` uint8 RGB, at least one.
         titles: One for each.
-        side: Of a copy's place, in pixels; the copy fits into it.
+        side: Longer side of a copy, in pixels, at most.
 
     Returns:
         uint8 RGB.
     """
-    columns = int(np.ceil(np.sqrt(len(pictures))))
-    rows = -(-len(pictures) // columns)
-    size, gap = 13, 8
-    step = side + gap, side + 2 * size + gap
-    sheet = Image.new('RGB', (columns * step[0] + gap, rows * step[1] + gap), _LIGHT)
-    pen = ImageDraw.Draw(sheet)
-    for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
-        copy = Image.fromarray(picture)
+    copies = [Image.fromarray(picture) for picture in pictures]
+    for copy in copies:
         copy.thumbnail((side, side))
-        x, y = gap + i % columns * step[0], gap + i // columns * step[1]
-        sheet.paste(copy, (x + (side - copy.width) // 2, y + side - copy.height))
-        pen.text(
-            (x, y + side + size),
-            _fitting(title, side, size),
-            _DARK,
-            font(size),
-            anchor='lm',
-        )
+    columns = int(np.ceil(np.sqrt(len(copies))))
+    rows = [
+        range(i, min(i + columns, len(copies))) for i in range(0, len(copies), columns)
+    ]
+    heights = [max(copies[i].height for i in row) for row in rows]
+    size, gap = 13, 8
+    shape = columns * (side + gap) + gap, sum(heights) + len(rows) * 3 * size
+    sheet = Image.new('RGB', shape, _LIGHT)
+    pen, y = ImageDraw.Draw(sheet), gap
+    for row, height in zip(rows, heights):
+        for x, i in zip(range(gap, shape[0], side + gap), row):
+            sheet.paste(copies[i], (x, y + height - copies[i].height))
+            place, text = (x, y + height + size), _fitting(titles[i], side, size)
+            pen.text(place, text, _DARK, font(size), anchor='lm')
+        y += height + 3 * size
     return np.array(sheet)
 
 

@@ -136,13 +136,13 @@ def draw(
         Moment,
         largest_first,
         picture_name,
-        read_picture,
         view_matching,
     )
     from freeanchor.visualization.matching import save_matching
     from freeanchor.visualization.matching_page import Scene
+    from freeanchor.visualization.originals import original_of
 
-    image = read_picture(sample)
+    image = original_of(sample['data_samples'])
     views = {name: view_matching(model, sample) for name, model in models.items()}
     objects = []
     for row in largest_first(next(iter(views.values())), args.max_objects):

@@ -1,0 +1,153 @@
+"""Draw detections against the truth, the worst images first.
+
+    python tools/analysis/show_detections.py CONFIG CHECKPOINT
+    python tools/analysis/show_detections.py CONFIG results.pkl --score-thr 0.4
+
+A checkpoint is tested on the config's test set; results.pkl is what tools/test.py
+--out has written. At the left of each picture is the ground truth, found or missed; at
+the right what was detected: right ones, and those that are wrong in place, in class or
+in both, duplicates and background, as TIDE tells them apart. Files are numbered from
+the worst: each missed object counts 1, each wrong detection its score.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TEST = Path(__file__).parents[1] / 'test.py'
+_QUALITY = 90  # of JPEG
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('source', metavar='CHECKPOINT|RESULTS.pkl')
+    parser.add_argument('--score-thr', type=float, default=0.3, help='(0.3)')
+    parser.add_argument('--count', type=int, default=20, help='images (20)')
+    parser.add_argument(
+        '--out', type=Path, default=Path('detections'), help='folder (detections)'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='set values of the config: test_dataloader.batch_size=8',
+    )
+    return parser.parse_args()
+
+
+def run(args: argparse.Namespace) -> None:
+    from nms_recall import annotations
+    from PIL import Image
+    from reporting.data_sets import build_dataset
+    from reporting.evidence import gather
+
+    from freeanchor.engine import load_config
+    from freeanchor.engine.dumped_detections import read_detections
+
+    cfg = load_config(args.config, args.cfg_options)
+    path = Path(args.source)
+    samples = read_detections(path if path.suffix == '.pkl' else test(args))
+    meta = build_dataset(cfg.test_dataloader.dataset).metainfo
+    evidence = gather(samples, annotations(cfg), meta)
+    found = [judged(x, evidence.classes, args.score_thr) for x in evidence.pictures]
+    found.sort(key=lambda x: -x.badness)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for number, item in enumerate(found[: args.count], start=1):
+        name = args.out / f'{number:03d}_{Path(item.path).stem}.jpg'
+        Image.fromarray(draw(item)).save(name, quality=_QUALITY, subsampling=0)
+        print(f'{name}: {told([item])}')
+    print(f'All {len(found)} images: {told(found)}')
+
+
+def test(args: argparse.Namespace) -> Path:
+    """Test the checkpoint; gives the file with its detections.
+
+    Raises:
+        ConfigError: There is no such checkpoint, or the test has failed.
+    """
+    from freeanchor.engine import ConfigError
+    from freeanchor.engine.command_line import checked_checkpoint
+
+    results = args.out / 'test' / 'detections.pkl'
+    command = [sys.executable, str(TEST), args.config, checked_checkpoint(args.source)]
+    command += ['--work-dir', str(results.parent), '--out', str(results)]
+    if args.cfg_options:
+        command += ['--cfg-options', *args.cfg_options]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise ConfigError(f'the test of {args.source} ended with exit code {code}.')
+    return results
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An image whose objects and detections have verdicts."""
+
+    path: str
+    shape: tuple[int, int]
+    truth: list[tuple]  # box (xyxy, pixels), verdict and name
+    detections: list[tuple]
+    badness: float
+
+
+def judged(picture: Any, classes: tuple[str, ...], score_thr: float) -> Judged:
+    """Say of each object and each detection above the threshold what became of it."""
+    from freeanchor.evaluation.error_types import Verdict, judge
+
+    scene = picture.scene.above(score_thr)
+    verdict = judge(scene)
+    truth = []
+    for box, label, crowd, hit in zip(
+        scene.boxes, scene.labels, scene.crowd, verdict.detected
+    ):
+        what = 'ignored' if crowd else 'found' if hit else 'missed'
+        truth.append((corners(box), what, classes[label]))
+    detections, wrong = [], 0.0
+    for box, label, score, kind in zip(
+        scene.found, scene.found_labels, scene.scores, verdict.verdicts
+    ):
+        what = Verdict(kind).name.lower()
+        wrong += 0.0 if what in ('correct', 'ignored') else float(score)
+        detections.append((corners(box), what, f'{classes[label]} {score:.2f}'))
+    missed = sum(what == 'missed' for _, what, _ in truth)
+    return Judged(picture.path, picture.shape, truth, detections, missed + wrong)
+
+
+def corners(box: Any) -> tuple[float, ...]:
+    x, y, width, height = map(float, box)
+    return x, y, x + width, y + height
+
+
+def draw(item: Judged) -> Any:
+    from freeanchor.visualization.originals import read_picture
+    from freeanchor.visualization.verdicts import draw_verdicts
+
+    image = read_picture(item.path, item.shape)
+    return draw_verdicts(image, item.truth, item.detections)
+
+
+def told(items: list[Judged]) -> str:
+    """How many of each verdict."""
+    counts = Counter(what for x in items for _, what, _ in [*x.truth, *x.detections])
+    del counts['correct']  # as many as were found
+    return ', '.join(f'{n} {what}' for what, n in counts.items()) or 'nothing'
+
+
+def main() -> int:
+    args = parse_args()
+    # After the arguments: --help need not wait for torch.
+    from freeanchor.engine.command_line import run_tool
+
+    return run_tool(lambda: run(args))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
