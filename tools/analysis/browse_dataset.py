@@ -140,7 +140,8 @@ def mark(box: Any, label: int, names: Any, prefix: str) -> Any:
 
     text = str(names[label]) if label < len(names) else str(label)
     colour = (150, 150, 150) if prefix else class_colour(label)
-    return Mark(tuple(map(float, box)), colour, prefix + text)
+    left, top, right, bottom = map(float, box)
+    return Mark((left, top, right, bottom), colour, prefix + text)
 
 
 def main() -> int:

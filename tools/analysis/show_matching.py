@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     chosen = list(samples(dataset, args.images))
-    models = {}
+    models: dict[str, Any] = {}
     for path in args.checkpoints:
         model = build_detector(cfg, path, args.device).model
         if not isinstance(model.loss, FreeAnchorLoss):
