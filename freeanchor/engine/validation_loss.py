@@ -89,8 +89,10 @@ class ValidationLossHook(Hook):
             dist.all_reduce(totals)
         *sums, images = totals.tolist()
         for name, value in zip(names, sums):
-            mean = value / images
-            runner.message_hub.update_scalar(f'val/val_{name}', mean)
+            mean, key = value / images, f'val/val_{name}'
+            # MMEngine logs what is called a loss as a mean over its history.
+            runner.message_hub.log_scalars.pop(key, None)
+            runner.message_hub.update_scalar(key, mean)
             if metrics is not None:
                 metrics[f'val_{name}'] = mean
 
