@@ -95,7 +95,8 @@ def _object(number: int, class_name: str, moments: Sequence[Moment]) -> str:
     table = ''.join(_table_row(moment) for moment in moments)
     heads = ''.join(f'<th scope="col">{x}</th>' for x in _HEADINGS)
     return (
-        f'<h3>{html.escape(class_name)}</h3><div class="scroll"><div class="grid">'
+        f'<h3>{html.escape(class_name)}</h3><div class="scroll" tabindex="0" '
+        f'role="region" aria-label="{html.escape(class_name)}"><div class="grid">'
         f'{"".join(rows)}</div><table><tr>{heads}</tr>{table}</table></div>'
     )
 

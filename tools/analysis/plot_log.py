@@ -120,23 +120,25 @@ def plot(runs: dict[str, Curves], keys: list[str], path: Path) -> None:
     """A panel for each key, a line for each run."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     columns = min(COLUMNS, len(keys))
     rows = -(-len(keys) // columns)
     figure = Figure(figsize=(4.2 * columns, 2.7 * rows + 0.4), layout='constrained')
     FigureCanvasAgg(figure)
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, key in zip(panels, keys):
         for number, (name, curves) in enumerate(runs.items()):
             if key in curves:
                 draw_line(axes, curves[key], number, name)
         axes.set_title(key, loc='left', fontsize=10)
         axes.set_xlabel(unit(runs, key), fontsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.tick_params(labelsize=8)
         for side in ('top', 'right'):
             axes.spines[side].set_visible(False)
-    for axes in list(panels)[len(keys) :]:
+    for axes in panels[len(keys) :]:
         axes.set_visible(False)
     lines: dict[str, Any] = {}
     for axes in figure.axes:
