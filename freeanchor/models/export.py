@@ -130,7 +130,13 @@ def keep_by_class(
     # Boxes that are moved apart; float64 holds the moved corners exactly.
     side = boxes.amax().double().ceil() + 1
     apart = boxes.flatten(0, 1).double() + group[:, None] * side
-    rows = torch.nonzero(scores.flatten() >= 0)[:, 0]
-    kept = rows[nms(apart[rows], scores.flatten()[rows].double(), nms_iou)]
-    keep = torch.zeros_like(group, dtype=torch.bool).index_fill(0, kept, True)
-    return keep.reshape(scores.shape)
+    valid = scores.flatten() >= 0
+    # What is no candidate is put on the first of two boxes far away. Both are always
+    # kept: torch.export takes it for certain that NMS gets and keeps two or more.
+    far = side * boxes.shape[0] * num_classes
+    nowhere = far + far.new_tensor([[0, 0, 1, 1], [2, 2, 3, 3]])
+    apart = torch.cat([torch.where(valid[:, None], apart, nowhere[0]), nowhere])
+    ranks = F.pad(scores.flatten().double(), (0, 2), value=_LEFT_OUT)
+    kept = nms(apart, ranks, nms_iou)
+    keep = torch.zeros_like(ranks, dtype=torch.bool).index_fill(0, kept, True)
+    return (keep[:-2] & valid).reshape(scores.shape)

@@ -24,7 +24,7 @@ def generator(settings: dict) -> AnchorGenerator:
 def test_anchors_are_mmdetections(name: str) -> None:
     case = load(name)
     ours = generator(case.info['settings'])
-    for level, cell in enumerate(ours.cell_anchors):
+    for level, cell in enumerate(ours.of_cell.anchors):
         np.testing.assert_allclose(cell, case[f'base_anchors_{level}'], atol=1e-4)
     for i, size in enumerate(case.info['sizes']):
         for level, anchors in enumerate(ours(size['levels'])):
