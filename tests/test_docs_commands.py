@@ -4,10 +4,14 @@ A block is run where ``<!-- run -->`` stands before it; where it should fail, wi
 ``<!-- run: fails with CODE -->``. The blocks of a page are run in their order, in a
 folder that looks like a checkout. Trainings are made short by options that are added
 behind the scenes, and nothing else is changed.
+
+All other commands that call a tool are read by the tool's own parser of arguments.
 """
 
+import importlib.util
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -56,6 +60,11 @@ os.execv({python!r}, [{python!r}, *arguments])
 """
 
 
+_SHELL = re.compile(r'^```bash\n(.*?)^```|((?:^ {4}.*\n)+)', re.MULTILINE | re.DOTALL)
+_CALL = re.compile(r'^\s*(?:\w+=\S+ )*python (tools/\S+\.py)(.*)$', re.MULTILINE)
+_OPTIONAL = re.compile(r' \[--[^\]]*\]')  # [--from SOURCE], of a synopsis
+
+
 class Block(NamedTuple):
     code: int  # that it ends with
     language: str
@@ -66,7 +75,16 @@ def blocks(text: str) -> list[Block]:
     return [Block(int(code or 0), *rest) for code, *rest in _BLOCK.findall(text)]
 
 
+def calls(text: str) -> list[tuple[str, str]]:
+    """Tools that the shell blocks of a page call, with their arguments."""
+    shell = ''.join(a or b for a, b in _SHELL.findall(text)).replace('\\\n', ' ')
+    return [(tool, _OPTIONAL.sub('', rest)) for tool, rest in _CALL.findall(shell)]
+
+
+CALLS = sorted({call for path in PAGES for call in calls(path.read_text())})
 WITH_BLOCKS = [path for path in PAGES if blocks(path.read_text())]
+# Pages that speak of a data set of the reader's own.
+NEEDS_DATA = ('own_data.md', 'predict.md', 'seeing.md', 'export.md')
 
 
 def name(path: Path) -> str:
@@ -119,6 +137,33 @@ def test_many_pages_have_commands_that_are_run() -> None:
     assert len(WITH_BLOCKS) >= 5
 
 
+def test_a_call_is_found_in_both_kinds_of_blocks() -> None:
+    text = (
+        'x\n\n```bash\nA=1 python tools/a.py X \\\n    --y\n```\n\n'
+        '    python tools/b.py Z [--w V]\n'
+    )
+    assert calls(text) == [('tools/a.py', ' X      --y'), ('tools/b.py', ' Z')]
+
+
+def test_many_calls_are_found() -> None:
+    assert len(CALLS) > 40
+
+
+@pytest.mark.parametrize(('tool', 'arguments'), CALLS)
+def test_a_command_is_one_that_its_tool_takes(
+    tool: str, arguments: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ROOT / tool
+    monkeypatch.syspath_prepend(path.parent)  # as where it is run
+    monkeypatch.setattr(sys, 'argv', [tool, *shlex.split(arguments, comments=True)])
+    spec = importlib.util.spec_from_file_location(f'called_{path.stem}', path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.parse_args()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('path', WITH_BLOCKS, ids=name)
 def test_the_commands_of_a_page_do_what_it_says(path: Path, checkout: Path) -> None:
@@ -127,10 +172,6 @@ def test_the_commands_of_a_page_do_what_it_says(path: Path, checkout: Path) -> N
     for block in blocks(path.read_text()):
         done = run(block, checkout)
         assert done.returncode == block.code, block.text + done.stdout[-3000:]
-
-
-# Pages that speak of a data set of the reader's own.
-NEEDS_DATA = ('own_data.md', 'predict.md', 'seeing.md', 'export.md')
 
 
 def write_own_data(root: Path) -> None:
