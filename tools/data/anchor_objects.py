@@ -8,8 +8,10 @@ import numpy as np
 from mmcv.image import rescale_size
 
 from freeanchor.datasets.checks.source import sources_of
-from freeanchor.datasets.coco_file import parse_coco
+from freeanchor.datasets.coco_file import read_coco
+from freeanchor.datasets.errors import DataError
 from freeanchor.datasets.formats import read_data
+from freeanchor.datasets.formats.coco import see_doctor
 from freeanchor.engine import ConfigError
 
 
@@ -66,6 +68,7 @@ def objects_of(
 
     Raises:
         ConfigError: The pipeline has no Resize, or there are no objects.
+        DataError: The data set is malformed.
     """
     scale, keep_ratio = _scale(_pipeline(cfg.train_dataloader.dataset))
     content, name = _content(cfg, path, format)
@@ -102,7 +105,15 @@ def _content(cfg: Any, path: str | None, format: str | None) -> tuple[dict, str]
     source = next((x for x in sources_of(cfg) if x.name == 'train'), None)
     if source is None:
         raise ConfigError("the config has no data set in COCO's format: give --data")
-    return parse_coco(source.ann_file), source.ann_file
+    try:
+        file = read_coco(source.ann_file, allow_outside=source.allow_outside)
+    except DataError as error:
+        raise DataError(f'{error}{see_doctor(source.ann_file)}') from None
+    categories = [dict(id=i, name=name) for i, name in file.categories.items()]
+    content = dict(
+        images=file.images, annotations=file.annotations, categories=categories
+    )
+    return content, source.ann_file
 
 
 def _resized(

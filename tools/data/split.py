@@ -64,14 +64,21 @@ def split(args: argparse.Namespace) -> None:
         raise ConfigError(f'--{error}') from error
     sets = {x: FoundSplit(folder, part, args.source) for x, part in parts.items()}
     written = write_coco(FoundData(data.format, data.path, sets), Path(args.out))
-    print(table(parts, data.classes))
+    print(table(parts, tuple(x['name'] for x in content['categories'])))
     for file, _ in written.values():
         print(f'written: {file}')
     print(f"their images: data_prefix=dict(img_path='{folder}')")
 
 
 def joined(data: Any, names: list[str]) -> tuple[dict[str, Any], str]:
-    """The splits as one, with ids counted anew, and the folder above all images."""
+    """The splits as one, and the folder above all images.
+
+    Images and boxes are numbered anew. Classes are those of the first split; those
+    of the others are found among them by name, as each file has ids of its own.
+
+    Raises:
+        DataError: A split has a class that the first one lacks.
+    """
     splits = [data.splits[x] for x in names]
     if len(splits) == 1:
         return splits[0].content, splits[0].folder
@@ -80,17 +87,36 @@ def joined(data: Any, names: list[str]) -> tuple[dict[str, Any], str]:
     annotations: list[dict] = []
     for own in splits:
         prefix = os.path.relpath(own.folder, folder)
+        of_class = category_ids(own, splits[0])
         ids = {}
         for image in own.content['images']:
             name = os.path.normpath(os.path.join(prefix, image['file_name']))
             ids[image['id']] = len(images) + 1
             images.append({**image, 'id': len(images) + 1, 'file_name': name})
         for entry in own.content['annotations']:
-            number = len(annotations) + 1
-            of_image = ids[entry['image_id']]
-            annotations.append({**entry, 'id': number, 'image_id': of_image})
+            new = dict(
+                id=len(annotations) + 1,
+                image_id=ids[entry['image_id']],
+                category_id=of_class[entry['category_id']],
+            )
+            annotations.append({**entry, **new})
     first = splits[0].content
     return {**first, 'images': images, 'annotations': annotations}, folder
+
+
+def category_ids(own: Any, first: Any) -> dict[Any, Any]:
+    """The category id in ``first`` of each one in ``own``, by name."""
+    from freeanchor.datasets import DataError
+
+    known = {x['name']: x['id'] for x in first.content['categories']}
+    for category in own.content['categories']:
+        if category['name'] not in known:
+            raise DataError(
+                f'{own.source} has the class {category["name"]!r}, which '
+                f'{first.source} lacks: add it to the categories there, or part one '
+                'split alone (--only)'
+            )
+    return {x['id']: known[x['name']] for x in own.content['categories']}
 
 
 def table(parts: dict[str, dict[str, Any]], classes: tuple[str, ...]) -> str:

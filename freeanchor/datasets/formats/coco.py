@@ -2,11 +2,12 @@
 
 import mmap
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..coco_entries import check_image
+from ..coco_entries import check_annotations, check_ids, check_image
 from ..coco_file import LISTS, parse_coco
 from ..errors import DataError
 from .found import SPLITS, FoundData, FoundSplit, checked_names, split_called
@@ -78,26 +79,35 @@ def _only(split: str, files: list[Path], tree: Tree) -> Path:
     return preferred[0]
 
 
+def see_doctor(file: str) -> str:
+    """What follows an error in an annotation file, as there may be more of them."""
+    return f'. All its faults: python tools/data/doctor.py --ann {shlex.quote(file)}'
+
+
 def _split(file: Path, split: str, tree: Tree, outlines: bool) -> FoundSplit:
     content = parse_coco(str(file), outlines)
+    try:
+        _check(str(file), content)
+    except DataError as error:
+        raise DataError(f'{error}{see_doctor(str(file))}') from None
+    folder = _folder(file, split, content['images'], tree)
+    return FoundSplit(folder, content, str(file), ann_file=str(file))
+
+
+def _check(file: str, content: dict[str, Any]) -> None:
+    """Refuse lists in which an entry is malformed, or has a neighbour's id."""
     for key in LISTS:
-        if not isinstance(content.get(key), list) or not all(
-            isinstance(x, dict) and 'id' in x for x in content[key]
-        ):
-            raise DataError(f"{file} has no list {key!r} of objects with an 'id'")
+        if not isinstance(content.get(key), list):
+            raise DataError(f'{file} has no list {key!r}')
+        check_ids(file, key, content[key])
     if not content['images']:
         raise DataError(f"{file}: 'images' is empty")
     for image in content['images']:
-        check_image(str(file), image)
-    for entry in content['annotations']:
-        if 'category_id' not in entry or 'image_id' not in entry:
-            raise DataError(
-                f'{file}, annotation {entry["id"]!r}: there is no image_id, or no '
-                'category_id: add them'
-            )
+        check_image(file, image)
     checked_names([x.get('name') for x in content['categories']], f'{file}, categories')
-    folder = _folder(file, split, content['images'], tree)
-    return FoundSplit(folder, content, str(file), ann_file=str(file))
+    names = {x['id']: str(x['name']) for x in content['categories']}
+    image_ids = {x['id'] for x in content['images']}
+    check_annotations(file, content['annotations'], image_ids, names)
 
 
 def _folder(file: Path, split: str, images: list[dict[str, Any]], tree: Tree) -> str:
