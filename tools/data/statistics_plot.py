@@ -51,21 +51,33 @@ def _named(found: dict[str, Any]) -> list[tuple[str, Any, str]]:
     return [(n, x, c) for (n, x), c in zip(found.items(), _COLOURS) if len(x.labels)]
 
 
+def class_counts(
+    found: dict[str, Any],
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Names of all classes, and for each split ``(C,)`` objects of each.
+
+    Splits may have their classes in different orders.
+    """
+    numbers = {name: own.summary()['classes'] for name, own in found.items()}
+    classes = tuple(dict.fromkeys(x for own in numbers.values() for x in own))
+    return classes, {
+        name: np.array([own.get(x, 0) for x in classes])
+        for name, own in numbers.items()
+    }
+
+
 def _draw_classes(axes: Any, found: dict[str, Any]) -> None:
-    first = next(iter(found.values()))
-    total = sum(
-        np.bincount(x.labels, minlength=len(first.classes)) for x in found.values()
-    )
-    shown = np.argsort(-total, kind='stable')[:_MOST_CLASSES]
+    classes, counts = class_counts(found)
+    shown = np.argsort(-sum(counts.values()), kind='stable')[:_MOST_CLASSES]
     left = np.zeros(len(shown))
-    for _, own, colour in _named(found):
-        counts = np.bincount(own.labels, minlength=len(first.classes))[shown]
-        axes.barh(range(len(shown)), counts, left=left, color=colour, height=0.7)
-        left += counts
-    axes.set_yticks(range(len(shown)), [first.classes[i] for i in shown])
+    for name, _, colour in _named(found):
+        own = counts[name][shown]
+        axes.barh(range(len(shown)), own, left=left, color=colour, height=0.7)
+        left += own
+    axes.set_yticks(range(len(shown)), [classes[i] for i in shown])
     axes.tick_params(axis='y', length=0, labelsize=9 if len(shown) < 15 else 7)
     axes.invert_yaxis()
-    more = len(first.classes) - len(shown)
+    more = len(classes) - len(shown)
     axes.set_xlabel('objects' + (f' ({more} rarer classes not shown)' if more else ''))
 
 
