@@ -6,8 +6,8 @@ from pathlib import Path
 from ..errors import DataError
 from .building import Box, SplitBuilder
 from .found import SPLITS, FoundData, split_called
-from .texts import read_lines
 from .tree import Tree
+from .voc_lists import voc_lists
 from .voc_xml import VocImage, read_voc_file
 
 
@@ -62,32 +62,20 @@ def _shift(images: Iterable[VocImage], notes: list[str]) -> int:
 def _splits(
     path: Path, tree: Tree, files: list[Path], notes: list[str]
 ) -> dict[str, list[Path]]:
-    lists = [x for x in tree.ending('.txt') if x.parts[-3:-1] == ('ImageSets', 'Main')]
-    named = {x.stem: x for x in lists}
-    if 'train' not in named and 'trainval' in named:
-        named['train'] = named['trainval']
-    if 'train' in named:
-        return {
-            split: _listed(named[split], files) for split in SPLITS if split in named
-        }
+    listed = voc_lists(tree, files)
+    if 'train' in listed:
+        rest = len(set(files).difference(*listed.values()))
+        if rest:
+            notes.append(
+                f'{rest} of {len(files)} XML files are in no list of train, val or '
+                'test and are left out'
+            )
+        return listed
     found: dict[str, list[Path]] = {}
     for file in files:
         split = split_called(str(Path(tree.shown(file)).parent)) or 'train'
         found.setdefault(split, []).append(file)
     return {split: found[split] for split in SPLITS if split in found}
-
-
-def _listed(path: Path, files: list[Path]) -> list[Path]:
-    of_stem = {x.stem: x for x in files}
-    found = []
-    for number, line in read_lines(path):
-        name = line.split()[0]
-        if name not in of_stem:
-            raise DataError(f'{path}, line {number}: there is no {name}.xml')
-        found.append(of_stem[name])
-    if not found:
-        raise DataError(f'{path}: is empty: list the names of its images')
-    return found
 
 
 def _add(

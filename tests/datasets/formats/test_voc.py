@@ -96,3 +96,71 @@ def test_a_box_that_ends_a_pixel_early_is_empty_and_no_error(tmp_path):
     write(tmp_path / 'Annotations' / 'd.xml', text)
     found = read_data(tmp_path).splits['val']
     assert boxes_of(found)['d'] == [['tree', 4, 8, 0, 24]]
+
+
+def write_devkit(root, missing=()):
+    """Two years in one folder, whose images have the same names."""
+    for year, name in ((2007, 'cup'), (2012, 'tree')):
+        for split, stem in (('train', '1'), ('val', '2')):
+            write_image(root / f'VOC{year}/JPEGImages/{stem}.png', year % 100 + 70)
+            text = voc_xml(stem, [Box(name, 1, 1, 5, 5)]).replace('>80<', '>0<')
+            write(root / f'VOC{year}/Annotations/{stem}.xml', text)
+            if (year, split) not in missing:
+                write(root / f'VOC{year}/ImageSets/Main/{split}.txt', stem)
+    return root
+
+
+def classes_and_widths(split):
+    names = {x['id']: x['name'] for x in split.content['categories']}
+    widths = {x['id']: x['width'] for x in split.content['images']}
+    entries = split.content['annotations']
+    return [(names[x['category_id']], widths[x['image_id']]) for x in entries]
+
+
+def test_the_years_of_a_devkit_are_read_together(tmp_path):
+    found = read_data(write_devkit(tmp_path))
+    assert list(found.splits) == ['train', 'val']
+    for split in found.splits.values():
+        assert classes_and_widths(split) == [('cup', 77), ('tree', 82)]
+
+
+def test_each_year_may_have_lists_of_its_own(tmp_path):
+    root = write_devkit(tmp_path, missing=[(2012, 'train'), (2012, 'val')])
+    write(root / 'VOC2012/ImageSets/Main/trainval.txt', '1\n2')
+    found = read_data(root)
+    train = [('cup', 77), ('tree', 82), ('tree', 82)]
+    assert classes_and_widths(found.splits['train']) == train
+    assert classes_and_widths(found.splits['val']) == [('cup', 77)]
+
+
+def test_images_that_no_list_names_are_counted(tmp_path):
+    found = read_data(write_devkit(tmp_path, missing=[(2012, 'train'), (2012, 'val')]))
+    assert any('2 of 4 XML files are in no list' in x for x in found.notes)
+    full = read_data(write_voc(tmp_path / 'whole'))
+    assert not any('in no list' in x for x in full.notes)
+
+
+def test_of_equal_names_the_one_in_annotations_is_meant(tmp_path):
+    root = write_voc(tmp_path)
+    write(root / 'old' / 'd.xml', voc_xml('d', [Box('cup', 1, 1, 5, 5)]))
+    assert boxes_of(read_data(root).splits['val']) == expected('val')
+
+
+def test_a_name_of_a_list_with_several_files_is_refused(tmp_path):
+    root = write_voc(tmp_path)
+    for folder in ('one', 'two'):
+        write(root / 'Annotations' / folder / 'd.xml', voc_xml('d', []))
+    (root / 'Annotations' / 'd.xml').unlink()
+    with pytest.raises(DataError, match=r'val\.txt, line 1: d is .*one.d\.xml and'):
+        read_data(root)
+
+
+def test_names_of_a_list_may_have_spaces_and_flags(tmp_path):
+    root = write_voc(tmp_path)
+    for path in (root / 'Annotations/d.xml', root / 'JPEGImages/d.png'):
+        path.rename(path.with_stem('my dog 1'))
+    write(root / 'ImageSets/Main/train.txt', 'a  1\nb -1\nc 0')
+    write(root / 'ImageSets/Main/val.txt', 'my dog 1')
+    found = read_data(root)
+    assert boxes_of(found.splits['val']) == {'my dog 1': expected('val')['d']}
+    assert boxes_of(found.splits['train']) == expected('train')
