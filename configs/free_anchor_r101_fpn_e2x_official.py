@@ -7,31 +7,14 @@ with multi-scale testing; ours not measured yet.
     bash tools/dist_train.sh configs/free_anchor_r101_fpn_e2x_official.py 8
 """
 
-_base_ = [
-    '_base_/models/retinanet_r50_caffe_fpn_official.py',
-    '_base_/datasets/coco_official.py',
-    '_base_/schedules/schedule_180k_official.py',
-    '_base_/runtime/iterations.py',
-]
-
-model = dict(
-    backbone=dict(
-        depth=101,
-        init_cfg=dict(checkpoint='open-mmlab://detectron2/resnet101_caffe'),
-    ),
-)
+_base_ = 'free_anchor_r101_fpn_j2x_official.py'
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
+    *_base_.train_pipeline[:2],
     dict(
-        type='RandomChoiceResize',
+        _base_.train_pipeline[2],
         scales=[(1333, short) for short in range(480, 992, 32)],
-        keep_ratio=True,
-        backend='pillow',
     ),
-    dict(type='LegacyBoxes'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
+    *_base_.train_pipeline[3:],
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -6,17 +6,11 @@ The shorter side of a training image is 640, 672, ... or 800 pixels. Box AP of C
     bash tools/dist_train.sh configs/free_anchor_x101_64x4d_fpn_j2x_official.py 8
 """
 
-_base_ = [
-    '_base_/models/retinanet_r50_caffe_fpn_official.py',
-    '_base_/datasets/coco_official.py',
-    '_base_/schedules/schedule_180k_official.py',
-    '_base_/runtime/iterations.py',
-]
+_base_ = 'free_anchor_r101_fpn_j2x_official.py'
 
 model = dict(
     backbone=dict(
         type='ResNeXt',
-        depth=101,
         groups=64,
         base_width=4,
         style='pytorch',
@@ -27,18 +21,3 @@ model = dict(
         ),
     ),
 )
-
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='RandomChoiceResize',
-        scales=[(1333, short) for short in range(640, 832, 32)],
-        keep_ratio=True,
-        backend='pillow',
-    ),
-    dict(type='LegacyBoxes'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
