@@ -45,7 +45,7 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
     def transform(self, results: dict) -> dict | None:
         try:
             content = self._read(results['img_path'])
-            image = self._decode(results, content)
+            image = self.decode(results, content)
         except BrokenImageError:
             if self.ignore_empty:
                 return None
@@ -77,7 +77,17 @@ class LoadImageFromFile(transforms.LoadImageFromFile):
                 reason,
             ) from error
 
-    def _decode(self, results: dict, content: bytes) -> np.ndarray:
+    def decode(self, results: dict, content: bytes) -> np.ndarray:
+        """The pixels of a file that has been read, BGR, upright.
+
+        Args:
+            results: ``img_path``, its name for messages; ``width`` and ``height``
+                where an annotation file knows them.
+            content: The file.
+
+        Raises:
+            BrokenImageError: It cannot be decoded, or is too large.
+        """
         path = results['img_path']
         check_header(path, content, self.max_pixels)
         image = self._pixels(path, content, self.color_type)

@@ -45,17 +45,27 @@ class WholeWeightsHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        weights = {
-            name.removeprefix('module.'): tensor
-            for name, tensor in weights_of(checkpoint).items()
-        }
-        what = _unfit(model, weights)
-        if what:
-            raise ConfigError(
-                f'the checkpoint is not of the model of this config: {what}. Test with '
-                'the config it was trained with; weights of other programs are '
-                'rewritten by tools/checkpoints/convert.py'
-            )
+        load_whole(model, weights_of(checkpoint))
+
+
+def load_whole(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load ``weights``; they must be all that the model has.
+
+    Args:
+        model: Changed in place.
+        weights: Tensors by name; a ``module.`` before each is cut off.
+
+    Raises:
+        ConfigError: Names what is missing or of another shape.
+    """
+    weights = {name.removeprefix('module.'): x for name, x in weights.items()}
+    what = _unfit(model, weights)
+    if what:
+        raise ConfigError(
+            f'the checkpoint is not of the model of this config: {what}. Test with '
+            'the config it was trained with; weights of other programs are '
+            'rewritten by tools/checkpoints/convert.py'
+        )
 
 
 def _unfit(model: nn.Module, weights: dict[str, Tensor]) -> str:

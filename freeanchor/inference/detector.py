@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -13,12 +12,11 @@ from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 
-from freeanchor.engine import load_config, read_checkpoint
+from freeanchor.engine import load_config, read_checkpoint, weights_of
+from freeanchor.engine.conversion import build_untrained
 from freeanchor.engine.plain import from_plain
-from freeanchor.engine.signatures import accepted_arguments
 from freeanchor.engine.weights import fetch, published_url
-from freeanchor.engine.whole_weights import WholeWeightsHook
-from freeanchor.registry import MODELS, find_registered
+from freeanchor.engine.whole_weights import load_whole
 
 from .carried import carried_classes, carried_config
 from .pipeline import ImagePipeline
@@ -59,7 +57,7 @@ class Detector:
 
 def load_detector(
     checkpoint: str | Path,
-    config: str | Path | None = None,
+    config: Config | str | Path | None = None,
     device: torch.device | str | None = None,
 ) -> Detector:
     """Build a detector and load its weights; nothing in the file is executed.
@@ -69,7 +67,7 @@ def load_detector(
 
     Args:
         checkpoint: A file, an https URL or the name of published weights.
-        config: The config file; without it, the config in the checkpoint.
+        config: The config, or its file; without it, the config in the checkpoint.
         device: Where to run; the GPU if there is one.
 
     Raises:
@@ -83,28 +81,13 @@ def load_detector(
     if config is None:
         cfg = carried_config(meta, str(checkpoint))
     else:
-        cfg = load_config(config)
-    model = MODELS.build(_without_download(cfg.model.to_dict()))
-    _load_whole(model, state)
+        cfg = config if isinstance(config, Config) else load_config(config)
+    model = build_untrained(cfg.model.to_dict())
+    load_whole(model, weights_of(state))
     model.to(device or get_device()).to(memory_format=torch.channels_last).eval()
     names, ids = carried_classes(meta, cfg, model.bbox_head.num_classes)
     return Detector(model, cfg, ImagePipeline.of_config(cfg), names, ids)
 
 
-def _load_whole(model: BaseModel, state: dict[str, Any]) -> None:
-    """Load the weights as a test does, which refuses where some are missing."""
-    runner: Any = SimpleNamespace(model=model)
-    WholeWeightsHook().after_load_checkpoint(runner, state)
-
-
 def _is_url(checkpoint: str | Path) -> bool:
     return '://' in str(checkpoint)
-
-
-def _without_download(model: dict[str, Any]) -> dict[str, Any]:
-    """The model's config; a trunk that downloads weights when built does not."""
-    backbone = model.get('backbone', {})
-    target = find_registered(MODELS, backbone.get('type', ''))
-    if target is not None and 'pretrained' in accepted_arguments(target).names:
-        return {**model, 'backbone': {**backbone, 'pretrained': False}}
-    return model

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import mmcv
 import numpy as np
 from mmengine.config import Config
 
 from freeanchor.datasets.errors import BrokenImageError
-from freeanchor.datasets.image_loading import LoadImageFromFile, check_header
+from freeanchor.datasets.image_loading import LoadImageFromFile
 from freeanchor.engine import ConfigError
 from freeanchor.registry import TRANSFORMS
 
@@ -69,27 +68,15 @@ class ImagePipeline:
         if isinstance(content, str):  # a URL
             content = download_image(content)
         if isinstance(content, bytes):
-            content = self._decoded(source.name, content)
+            content = self.loader.decode(results, content)
         if not isinstance(content, np.ndarray):
             loaded = self.loader.transform(results)
             if loaded is None:  # ignore_empty
-                raise _undecodable(source.name)
+                raise _unreadable(source.name)
             return loaded
         results['img'] = content.astype(np.float32 if self.loader.to_float32 else 'u1')
         results['img_shape'] = results['ori_shape'] = content.shape[:2]
         return results
-
-    def _decoded(self, name: str, content: bytes) -> np.ndarray:
-        """The pixels of a file in memory, BGR, as the loader has those of a file."""
-        check_header(name, content, self.loader.max_pixels)
-        flag, backend = self.loader.color_type, self.loader.imdecode_backend
-        try:
-            image = mmcv.imfrombytes(content, flag=flag, backend=backend)
-        except Exception:  # each backend has its own
-            image = None
-        if image is None:
-            raise _undecodable(name)
-        return image
 
     def pack(self, loaded: Mapping[str, Any]) -> dict[str, Any]:
         """What the model takes of an image that :meth:`load` returned.
@@ -105,8 +92,8 @@ class ImagePipeline:
         return results
 
 
-def _undecodable(name: str) -> BrokenImageError:
-    reason = 'its pixels cannot be decoded'
+def _unreadable(name: str) -> BrokenImageError:
+    reason = 'it cannot be read or decoded'
     return BrokenImageError(f"the image '{name}': {reason}: replace it", name, reason)
 
 

@@ -33,6 +33,14 @@ def test_the_config_that_is_given_counts_instead_of_the_one_within(tmp_path):
     assert detector.model.test_cfg['score_thr'] == 0.05
 
 
+def test_a_config_may_be_one_that_was_read_already(tmp_path):
+    path = write_checkpoint(tmp_path / 'weights.pth')
+    cfg = load_config(CONFIG, ['model.test_cfg.score_thr=0.25'])
+    detector = load_detector(path, cfg, 'cpu')
+    assert detector.model.test_cfg['score_thr'] == 0.25
+    assert detector.cfg is cfg
+
+
 def test_weights_without_a_config_ask_for_it(tmp_path):
     path = tmp_path / 'weights.pth'
     torch.save(random_checkpoint()['state_dict'], path)

@@ -1,7 +1,5 @@
 """A trained detector by a config whose values the command line may have changed."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 
@@ -14,7 +12,4 @@ def build_detector(cfg: Any, checkpoint: str, device: str | None = None) -> Any:
     from freeanchor.engine.command_line import checked_checkpoint
     from freeanchor.inference import load_detector
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'config.py'
-        cfg.dump(path)
-        return load_detector(checked_checkpoint(checkpoint), path, device)
+    return load_detector(checked_checkpoint(checkpoint), cfg, device)

@@ -58,14 +58,12 @@ def count(cfg: Any, shape: tuple[int, int]) -> dict[str, Any]:
     """
     import torch
 
-    from freeanchor.registry import MODELS
+    from freeanchor.engine.conversion import build_untrained
 
-    if cfg.model.backbone.type == 'TimmBackbone':  # nothing is computed with weights
-        cfg.model.backbone.pretrained = False
     divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)
     padded = [-(-side // divisor) * divisor for side in shape]
     with torch.device('meta'):
-        model = MODELS.build(cfg.model).eval()
+        model = build_untrained(cfg.model.to_dict()).eval()
         inputs = torch.empty(1, 3, *padded)
     parts = {}
     features: Any = inputs
