@@ -37,6 +37,13 @@ def test_formats_of_the_command_line_are_those_there_are(tool: ModuleType) -> No
     assert tuple(FORMATS) == tool._FORMATS
 
 
+def test_the_file_is_written_beside_the_checkpoint(tool: ModuleType) -> None:
+    beside = tool.default_out('runs/a/epoch_12.pth', '.onnx')
+    assert beside == Path('runs/a/epoch_12.onnx')
+    here = tool.default_out('https://example.org/weights/a.pth', '.pt2')
+    assert here == Path('a.pt2')
+
+
 def test_the_named_images_are_looked_at(tool: ModuleType, folder: Path) -> None:
     images = tool.images_to_check([str(folder)], 2, Config())
     assert [Path(x).name for x in images] == ['a.png', 'b.png']

@@ -65,7 +65,7 @@ def run_export(args: argparse.Namespace) -> None:
             **detector.model.test_cfg,
             'score_thr': args.score_thr,
         }
-    out = args.out or Path(checkpoint).with_suffix(FORMATS[args.to].suffix).name
+    out = args.out or default_out(checkpoint, FORMATS[args.to].suffix)
     images = images_to_check(args.images, args.num_images, detector.cfg)
     print(f'writing {out}, and checking it on {len(images)} images')
     found = export(detector, args.to, out, images)
@@ -74,6 +74,12 @@ def run_export(args: argparse.Namespace) -> None:
         f'before; boxes within {found.box_distance:.2g} pixels, scores within '
         f'{found.score_distance:.2g}'
     )
+
+
+def default_out(checkpoint: str, suffix: str) -> Path:
+    """Beside the checkpoint; in the current folder, where it is downloaded."""
+    path = Path(checkpoint).with_suffix(suffix)
+    return Path(path.name) if '://' in checkpoint else path
 
 
 def images_to_check(named: list[str] | None, count: int, cfg: Any) -> list[Any]:
