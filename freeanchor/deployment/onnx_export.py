@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from freeanchor.models import SingleStageDetector
 from freeanchor.models.export import keep_by_class
@@ -18,7 +18,7 @@ from .required import required
 OPSET = 18
 
 
-@torch.library.custom_op('freeanchor::keep_by_class', mutates_args=())
+@library.custom_op('freeanchor::keep_by_class', mutates_args=())
 def _keep(
     boxes: Tensor, scores: Tensor, labels: Tensor, num_classes: int, nms_iou: float
 ) -> Tensor:

@@ -70,9 +70,8 @@ def test_a_file_does_not_tell_where_it_was_made(exported: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('exported', ['onnx'], indirect=True)
 def test_onnx_names_the_dimensions_that_may_change(exported: Path) -> None:
-    if exported.suffix != '.onnx':
-        pytest.skip('a program has no names for them')
     inputs = pytest.importorskip('onnxruntime').InferenceSession(exported).get_inputs()
     shapes = {x.name: x.shape for x in inputs}
     assert shapes['images'] == ['batch', 3, 'height', 'width']
@@ -100,11 +99,10 @@ def test_no_image_of_a_batch_need_have_a_detection(exported: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('exported', ['onnx'], indirect=True)
 def test_the_example_without_this_package_finds_the_same(
     exported: Path, detector: Detector, tmp_path: Path
 ) -> None:
-    if exported.suffix != '.onnx':
-        pytest.skip('the example is for ONNX')
     # Of the size that images are resized to: Pillow has nothing to resize.
     photo = tmp_path / 'photo.png'
     cv2.imwrite(str(photo), cv2.resize(images()[0], (160, 120)))
