@@ -9,20 +9,18 @@ python tools/predict.py CHECKPOINT 0 --max-frames 250  # the first camera
 import argparse
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from freeanchor.inference.detecting import AnyDetector
     from freeanchor.inference.jobs import Job
+    from freeanchor.inference.tally import Tally
     from freeanchor.inference.writers import Writer
 
 _PICTURES = 'predictions'  # where they go, unless other results are asked for
-_SHOWN = 8  # classes in the summary
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,8 +42,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', help='config file, where the checkpoint has none')
     parser.add_argument(
         '--out-dir',
-        help='folder for annotated pictures and videos '
-        f'({_PICTURES}, if neither --json nor --csv is given)',
+        help='folder for annotated pictures and videos, another than that of the '
+        f'inputs ({_PICTURES}, if neither --json nor --csv is given); pictures of an '
+        'earlier run are replaced, beside other files new ones get a number',
     )
     parser.add_argument('--json', metavar='F.json', help='write COCO results')
     parser.add_argument('--csv', metavar='F.csv', help='write a table')
@@ -78,40 +77,11 @@ def positive(text: str) -> int:
     return number
 
 
-@dataclass
-class Tally:
-    """What the summary says."""
-
-    num_images: int = 0
-    classes: Counter = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-
-    def add(self, names: Sequence[str]) -> None:
-        self.num_images += 1
-        self.classes.update(names)
-
-    def add_broken(self, error: Any) -> None:
-        self.broken.append(error.path)
-        print(f'skipped {error.path}: {error.reason}', file=sys.stderr, flush=True)
-
-    def text(self, seconds: float, score_thr: float) -> str:
-        total = self.classes.total()
-        counts = [f'{name} {n}' for name, n in self.classes.most_common(_SHOWN)]
-        rest = len(self.classes) - _SHOWN
-        counts += [f'and {rest} more classes'] if rest > 0 else []
-        found = f': {", ".join(counts)}' if counts else ''
-        pace = seconds / max(self.num_images, 1)
-        return (
-            f'{self.num_images} images, {pace:.3f} s each\n'
-            f'{total} detections of score {score_thr:g} and above{found}'
-        )
-
-
 def predict(args: argparse.Namespace) -> None:
-    from freeanchor.datasets.errors import DataError
     from freeanchor.engine import ConfigError
     from freeanchor.engine.trust import trust_named
     from freeanchor.inference.jobs import find_jobs
+    from freeanchor.inference.tally import Tally
 
     if args.out_dir is None and not (args.json or args.csv):
         args.out_dir = _PICTURES
@@ -119,6 +89,7 @@ def predict(args: argparse.Namespace) -> None:
     jobs = find_jobs(args.inputs, args.max_frames, tally.add_broken)
     if args.ids_from and any(job.video for job in jobs):
         raise ConfigError('--ids-from: frames of a video have no ids in such a file')
+    refuse_overwriting(args, jobs)
     if args.trust_checkpoint:
         trust_named(args.checkpoint)
     detector = open_detector(args)
@@ -135,12 +106,22 @@ def predict(args: argparse.Namespace) -> None:
     print(tally.text(seconds, args.score_thr))
     for place in filter(None, (args.out_dir, args.json, args.csv)):
         print(f'written to {place}')
-    if tally.broken:
-        raise DataError(
-            f'{len(tally.broken)} could not be read and were left out: '
-            f'{", ".join(tally.broken[:_SHOWN])}'
-            + (', ...' if len(tally.broken) > _SHOWN else '')
-        )
+    tally.raise_for_broken()
+
+
+def refuse_overwriting(args: argparse.Namespace, jobs: 'list[Job]') -> None:
+    """Refuse, before detecting, results that cannot be written or would do harm."""
+    from freeanchor.inference.output_paths import check_apart, check_outputs
+
+    inputs = [Path(x) for x in args.inputs if Path(x).is_file()]
+    for job in jobs:
+        found = job.sources if job.video is None else ()
+        inputs += [x.content for x in found if isinstance(x.content, Path)]
+    read = [Path(x) for x in (args.checkpoint, args.config, args.ids_from) if x]
+    tables = {'--json': args.json, '--csv': args.csv}
+    check_outputs(args.out_dir, tables, [*read, *inputs])
+    if args.out_dir is not None:
+        check_apart(args.out_dir, inputs)
 
 
 def open_detector(args: argparse.Namespace) -> 'AnyDetector':
@@ -210,7 +191,7 @@ def follow(
     job: 'Job',
     detector: 'AnyDetector',
     writers: 'Sequence[Writer]',
-    tally: Tally,
+    tally: 'Tally',
     args: argparse.Namespace,
 ) -> None:
     """Detect in all images of a job; Ctrl-C ends one that has no end."""

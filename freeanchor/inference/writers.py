@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,6 @@ import numpy as np
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from freeanchor.engine import ConfigError
 from freeanchor.engine.durable import write_text_atomically
 from freeanchor.visualization import draw_detections
 
@@ -21,6 +21,7 @@ from .results import to_dicts
 from .video import VideoFile
 
 _QUALITY = 92  # of JPEG; with full colour resolution, so that lines stay crisp
+_MARK = b'detections drawn by freeanchor'  # the comment of our pictures
 _COLUMNS = ('image', 'name', 'label', 'score', 'x1', 'y1', 'x2', 'y2')
 
 
@@ -35,6 +36,9 @@ class Writer(Protocol):
 class OutputFolder:
     """Names files after what they show, each with a name of its own.
 
+    A picture of an earlier run is replaced; any other file that is there stays as
+    it is.
+
     Args:
         folder: Made with the first file, where it is missing.
     """
@@ -44,32 +48,37 @@ class OutputFolder:
         self._taken: set[str] = set()
 
     def place_for(self, name: str, suffix: str) -> Path:
-        """``a.jpg``, then ``a_2.jpg`` if another folder had an ``a`` too.
+        """``a.jpg``, then ``a_2.jpg`` where an ``a.jpg`` is to stay.
 
         Args:
             name: A path, URL or other name of an image or video.
             suffix: Of the new file.
-
-        Raises:
-            ConfigError: The new file would replace what ``name`` is.
         """
         stem = Path(urlparse(name).path if '://' in name else name).stem or 'image'
-        unique, number = stem, 1
-        while unique + suffix in self._taken:
+        place, number = self.path / (stem + suffix), 1
+        while place.name in self._taken or not _may_replace(place):
             number += 1
-            unique = f'{stem}_{number}'
-        self._taken.add(unique + suffix)
+            place = self.path / f'{stem}_{number}{suffix}'
+        self._taken.add(place.name)
         self.path.mkdir(parents=True, exist_ok=True)
-        place = self.path / (unique + suffix)
-        if place.exists() and Path(name).exists() and place.samefile(name):
-            raise ConfigError(
-                f'{place} is what is looked at: give another folder (--out-dir)'
-            )
         return place
+
+
+def _may_replace(path: Path) -> bool:
+    """Whether there is no such file, or a picture that was written here."""
+    if not os.path.lexists(path):
+        return True
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get('comment') == _MARK
+    except OSError:
+        return False
 
 
 class PictureWriter:
     """A JPEG of each image with its detections, named as the image.
+
+    Its comment says that it is one, so that a later run may replace it.
 
     Args:
         folder: Where they go.
@@ -83,7 +92,7 @@ class PictureWriter:
     def add(self, detected: Detected) -> None:
         path = self._folder.place_for(detected.name, '.jpg')
         picture = Image.fromarray(annotated(detected, self._class_names))
-        picture.save(path, quality=_QUALITY, subsampling=0)
+        picture.save(path, quality=_QUALITY, subsampling=0, comment=_MARK)
 
     def close(self) -> None:
         """Every picture is written when it is added."""

@@ -10,7 +10,6 @@ import torch
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from freeanchor.engine import ConfigError
 from freeanchor.inference import Detected, to_coco
 from freeanchor.inference.video import open_video
 from freeanchor.inference.writers import (
@@ -60,13 +59,25 @@ def test_a_picture_shows_the_image_in_its_colours_with_boxes(tmp_path):
     assert np.abs(boxed[600:] - [0, 0, 200]).max() < 8
 
 
-def test_an_image_is_never_replaced_by_its_picture(tmp_path):
+def test_files_that_are_no_pictures_of_ours_stay_as_they_are(tmp_path):
     cv2.imwrite(str(tmp_path / 'a.jpg'), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / 'b.jpg').write_text('notes')
+    (tmp_path / 'c.jpg').symlink_to('gone')
     content = (tmp_path / 'a.jpg').read_bytes()
-    writer = PictureWriter(OutputFolder(tmp_path), NAMES)
-    with pytest.raises(ConfigError, match='--out-dir'):
-        writer.add(detected(str(tmp_path / 'a.jpg'), 0))
+    for _ in range(2):
+        writer = PictureWriter(OutputFolder(tmp_path), NAMES)
+        for name in ('a.png', 'b.png', 'c.png'):
+            writer.add(detected(name, 0))
     assert (tmp_path / 'a.jpg').read_bytes() == content
+    assert (tmp_path / 'b.jpg').read_text() == 'notes'
+    files = sorted(x.name for x in tmp_path.iterdir())
+    assert files == ['a.jpg', 'a_2.jpg', 'b.jpg', 'b_2.jpg', 'c.jpg', 'c_2.jpg']
+
+
+def test_a_video_that_is_there_stays(tmp_path):
+    (tmp_path / 'clip.mp4').write_bytes(b'film')
+    place = OutputFolder(tmp_path).place_for('clip.avi', '.mp4')
+    assert place == tmp_path / 'clip_2.mp4'
 
 
 def test_pictures_of_an_earlier_call_are_replaced(tmp_path):

@@ -120,12 +120,48 @@ def test_a_video_becomes_a_video(predict):
     assert frames == {'clip.mp4#1', 'clip.mp4#2', 'clip.mp4#3'}
 
 
-def test_a_picture_never_replaces_its_image(predict, capsys):
-    Path('in/photo.jpg').write_bytes(Path('in/0001.png').read_bytes())
-    content = Path('in/photo.jpg').read_bytes()
-    assert predict('in/photo.jpg', '--out-dir', 'in') == 2
-    assert '--out-dir' in capsys.readouterr().err
-    assert Path('in/photo.jpg').read_bytes() == content
+@pytest.mark.parametrize('name', ['in/photo.png', 'in', 'in/*.png'])
+def test_the_folder_of_the_images_takes_no_pictures(name, predict, capsys):
+    Path('in/photo.png').write_bytes(Path('in/0001.png').read_bytes())
+    Path('in/photo.jpg').write_text('precious')
+    assert predict(name, '--out-dir', 'in') == 2
+    assert '--out-dir in is the folder of in/' in capsys.readouterr().err
+    assert Path('in/photo.jpg').read_text() == 'precious'
+    assert len(list(Path('in').iterdir())) == 6
+
+
+def test_a_folder_of_results_can_be_used_again(predict):
+    for _ in range(2):
+        assert predict('in', '--out-dir', 'o') == 0
+    assert len(list(Path('o').iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (('--json', 'ann.json', '--ids-from', 'ann.json'), 'would replace a file'),
+        (('--csv', 'in/0001.png'), 'would replace a file'),
+        (('--json', 'x', '--csv', 'x'), '--json and --csv are both x'),
+        (('--json', 'in'), '--json in is a folder'),
+        (('--out-dir', 'ann.json'), '--out-dir: ann.json is a file'),
+    ],
+)
+def test_results_that_would_do_harm_are_refused(arguments, words, predict, capsys):
+    Path('ann.json').write_text('{}')
+    image = Path('in/0001.png').read_bytes()
+    assert predict('in', *arguments) == 2
+    assert words in capsys.readouterr().err
+    assert Path('ann.json').read_text() == '{}'
+    assert Path('in/0001.png').read_bytes() == image
+
+
+def test_a_table_replaces_neither_checkpoint_nor_a_broken_video(predict, place, capsys):
+    net = (place / 'weights.pth').read_bytes()
+    assert predict('in', '--json', str(place / 'weights.pth')) == 2
+    assert (place / 'weights.pth').read_bytes() == net
+    Path('clip.mp4').write_text('no film')
+    assert predict('in', 'clip.mp4', '--csv', 'clip.mp4') == 2
+    assert Path('clip.mp4').read_text() == 'no film'
 
 
 @pytest.mark.parametrize('name', ['nothing.png', 'nothing/', 'nothing*'])
