@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import mmcv
 import numpy as np
-from mmengine import dist, fileio
+from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -18,6 +16,7 @@ from PIL import Image
 from freeanchor.registry import HOOKS
 
 from .drawing import draw_comparison, draw_detections
+from .originals import original_of
 
 _QUALITY = 92  # of JPEG; with full colour resolution, so that lines stay crisp
 
@@ -114,7 +113,7 @@ class DetVisualizationHook(Hook):
                 folder.mkdir(parents=True, exist_ok=True)
                 path = folder / f'{_name(sample)}.jpg'
                 Image.fromarray(picture).save(path, quality=_QUALITY, subsampling=0)
-            except (OSError, cv2.error) as error:
+            except OSError as error:
                 # A run is worth more than a picture of it.
                 print_log(
                     f'No picture of {sample.img_path}: {error}',
@@ -143,8 +142,9 @@ def draw_sample(
 
     Args:
         sample: What the detector returned: ``pred_instances`` in pixels of the
-            image at ``img_path``; perhaps ``gt_instances`` in pixels of the
-            network's input.
+            image at ``img_path``, which has the height and width ``ori_shape`` as
+            it was annotated; perhaps ``gt_instances`` in pixels of the network's
+            input.
         class_names: Name of each class.
         score_thr: Detections below this score are not shown.
 
@@ -154,9 +154,7 @@ def draw_sample(
     Raises:
         OSError: The image cannot be read.
     """
-    image = mmcv.imfrombytes(fileio.get(sample.img_path), channel_order='rgb')
-    if image is None:
-        raise OSError('the file is damaged or no image')
+    image = original_of(sample)
     found = sample.pred_instances
     detections = (_array(found.bboxes), _array(found.labels), _array(found.scores))
     truth = _truth(sample)

@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement, InstanceData
+from PIL import Image
 from torch import nn
 
 from freeanchor.visualization import DetVisualizationHook, class_colour
@@ -38,7 +39,10 @@ class Photos(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         element = BaseDataElement(
             metainfo=dict(
-                img_id=index, img_path=str(self.paths[index]), scale_factor=(0.5, 0.5)
+                img_id=index,
+                img_path=str(self.paths[index]),
+                ori_shape=SIZE,
+                scale_factor=(0.5, 0.5),
             )
         )
         if self.truth:
@@ -213,6 +217,20 @@ def test_colours_of_the_photo_are_kept(tmp_path):
     red[..., 2] = 255  # OpenCV writes blue, green, red
     cv2.imwrite(element.img_path, red)
     assert draw_sample(element, (), 0.3)[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize('annotated', ['upright', 'as stored'])
+def test_a_turned_photo_is_drawn_as_it_was_annotated(tmp_path, annotated):
+    element = sample(tmp_path, truth=True)
+    element.set_metainfo(dict(img_path=str(tmp_path / 'turned.jpg')))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn to the right makes it upright
+    stored = SIZE if annotated == 'as stored' else SIZE[::-1]
+    photo = Image.new('RGB', stored[::-1], (127, 127, 127))
+    photo.save(element.img_path, exif=exif)
+    drawn = draw_sample(element, ('cell', 'nut'), 0.3)
+    assert has_box(drawn[:, : SIZE[1]])
+    assert has_box(drawn[:, -SIZE[1] :])
 
 
 @pytest.mark.parametrize(('images', 'processes'), [(8, 3), (1, 2), (0, 2), (5, 1)])
