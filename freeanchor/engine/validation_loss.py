@@ -1,6 +1,7 @@
 """The loss of the validation set, logged where it is asked for."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from freeanchor.registry import HOOKS
 
 from .naming import ConfigError
+from .random_state import random_state, set_random_state
 
 
 @HOOKS.register_module()
@@ -28,9 +30,9 @@ class ValidationLossHook(Hook):
     It goes into a config as ``custom_hooks = [dict(type='ValidationLossHook')]``.
 
     Raises:
-        ConfigError: The validation pipeline gives no objects, or processes have
-            different numbers of batches, where losses that count over all
-            processes would wait for ever.
+        ConfigError: The validation pipeline gives no objects, which is looked at
+            before training; or processes have different numbers of batches, where
+            losses that count over all processes would wait for ever.
     """
 
     # Before the hooks that log the metrics or choose checkpoints by them.
@@ -39,6 +41,13 @@ class ValidationLossHook(Hook):
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
         self._images = 0
+
+    def before_train(self, runner: Any) -> None:
+        if runner.val_loop is not None:
+            state = random_state()  # should the pipeline draw numbers
+            sample = runner.val_dataloader.dataset[0]
+            set_random_state(state)
+            _check_objects([sample['data_samples']])
 
     def before_val_epoch(self, runner: Any) -> None:
         self._sums, self._images = {}, 0
@@ -57,11 +66,7 @@ class ValidationLossHook(Hook):
         outputs: Any = None,
     ) -> None:
         samples = data_batch['data_samples']
-        if any('gt_instances' not in sample for sample in samples):
-            raise ConfigError(
-                'ValidationLossHook: the validation pipeline gives no objects; add '
-                "dict(type='LoadAnnotations', with_bbox=True) to it, before Resize."
-            )
+        _check_objects(samples)
         try:
             terms = losses_of(runner.model, data_batch)
         except ValueError as error:  # an annotation that training would refuse
@@ -95,6 +100,14 @@ class ValidationLossHook(Hook):
             runner.message_hub.update_scalar(key, mean)
             if metrics is not None:
                 metrics[f'val_{name}'] = mean
+
+
+def _check_objects(samples: Sequence[Any]) -> None:
+    if any('gt_instances' not in sample for sample in samples):
+        raise ConfigError(
+            'ValidationLossHook: the validation pipeline gives no objects; add '
+            "dict(type='LoadAnnotations', with_bbox=True) to it, before Resize."
+        )
 
 
 @torch.no_grad()

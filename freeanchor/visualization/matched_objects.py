@@ -1,9 +1,11 @@
 """From a sample of a data set to views of what a detector matches in it."""
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from freeanchor.losses.bag_view import BagView, scaled, view_bags
@@ -46,6 +48,16 @@ def view_matching(model: Any, sample: Sample) -> list[BagView]:
 def has_objects(sample: Sample) -> bool:
     """Whether there is something to match."""
     return len(sample['data_samples'].get('gt_instances', ())) > 0
+
+
+def first_sample(dataset: Any) -> Sample:
+    """The first sample; random generators stay as they are."""
+    python, of_numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        sample: Sample = dataset[0]
+    random.setstate(python)
+    np.random.set_state(of_numpy)
+    return sample
 
 
 def largest_first(views: list[BagView], count: int) -> list[int]:

@@ -17,12 +17,19 @@ from freeanchor.registry import HOOKS
 from .matched_objects import (
     Moment,
     Sample,
+    first_sample,
     has_objects,
     largest_first,
     picture_name,
     view_matching,
 )
 from .originals import original_of
+
+
+class MatchingError(ValueError):
+    """A config whose matching cannot be drawn; the tools print it as one line."""
+
+    exit_code = 2
 
 
 @HOOKS.register_module()
@@ -47,6 +54,8 @@ class MatchingHook(Hook):
 
     Raises:
         ValueError: A number is less than 1, or ``max_rows`` is 1.
+        MatchingError: Before training, the loss has no bags, or the validation
+            pipeline gives no objects.
     """
 
     priority = 'LOW'
@@ -70,6 +79,11 @@ class MatchingHook(Hook):
         self._samples: list[Sample] | None = None
         self._moments: dict[str, list[Moment]] = {}
 
+    def before_train(self, runner: Runner) -> None:
+        if runner.val_loop is not None:
+            _check_loss(runner.model)
+            _check_objects(runner.val_dataloader.dataset)
+
     def after_val_iter(
         self,
         runner: Runner,
@@ -80,13 +94,7 @@ class MatchingHook(Hook):
         # Only by now is the model in evaluation mode, with averaged weights if any.
         if batch_idx > 0 or not dist.is_main_process():
             return
-        model: Any = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        if not isinstance(model.loss, FreeAnchorLoss):
-            raise ValueError(
-                f'MatchingHook: model.loss is {type(model.loss).__name__}, which has '
-                'no bags; take the hook out of custom_hooks'
-            )
+        model = _check_loss(runner.model)
         for sample in self._chosen(runner.val_dataloader.dataset):
             try:
                 self._draw(runner, model, sample)
@@ -104,8 +112,7 @@ class MatchingHook(Hook):
             self._samples = list(islice(filter(has_objects, every), self.num_images))
             if not self._samples:
                 print_log(
-                    'MatchingHook draws nothing: the validation pipeline gives no '
-                    "objects. Add dict(type='LoadAnnotations', with_bbox=True) to it.",
+                    'MatchingHook draws nothing: the validation set has no objects.',
                     logger='current',
                     level=logging.WARNING,
                 )
@@ -128,6 +135,25 @@ class MatchingHook(Hook):
             label = views[row].label
             text = str(names[label]) if label < len(names) else str(label)
             save_matching(folder / f'{name}.png', image, moments, text)
+
+
+def _check_loss(model: Any) -> Any:
+    """The detector itself, if it has bags to be drawn."""
+    model = model.module if is_model_wrapper(model) else model
+    if not isinstance(model.loss, FreeAnchorLoss):
+        raise MatchingError(
+            f'MatchingHook: model.loss is {type(model.loss).__name__}, which has no '
+            'bags; take the hook out of custom_hooks.'
+        )
+    return model
+
+
+def _check_objects(dataset: Any) -> None:
+    if 'gt_instances' not in first_sample(dataset)['data_samples']:
+        raise MatchingError(
+            'MatchingHook: the validation pipeline gives no objects; add '
+            "dict(type='LoadAnnotations', with_bbox=True) to it, before Resize."
+        )
 
 
 def _now(runner: Runner) -> str:

@@ -1,16 +1,20 @@
 """The matching, drawn while a detector is trained."""
 
 import json
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from freeanchor.datasets.shapes import write_shapes
-from freeanchor.engine import ConfigError, load_config
+from freeanchor.engine import load_config
 from freeanchor.engine.command_line import build_runner, set_launch
+from freeanchor.engine.exit_codes import USER_ERROR, exit_code_of
 from freeanchor.visualization import MatchingHook
+from freeanchor.visualization.matched_objects import first_sample
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'free_anchor_r18_fpn_shapes.py'
 HOOKS = [
@@ -81,25 +85,47 @@ def test_the_validation_loss_is_that_of_the_model_on_the_set(train):
         assert last[f'val_{name}'] == pytest.approx(float(value), rel=1e-5)
 
 
-def test_a_validation_without_objects_has_no_loss(train):
-    with pytest.raises(ConfigError, match='LoadAnnotations'):
-        train(
-            'run',
-            HOOKS[1:],
-            **{
-                'val_dataloader.dataset.pipeline': [
-                    dict(type='LoadImageFromFile'),
-                    dict(type='PackDetInputs'),
-                ]
-            },
-        )
+NO_OBJECTS = {
+    'val_dataloader.dataset.pipeline': [
+        dict(type='LoadImageFromFile'),
+        dict(type='PackDetInputs'),
+    ]
+}
 
 
-def test_a_loss_without_bags_is_refused_by_name(train):
-    with pytest.raises(ValueError, match='RetinaLoss'):
-        train(
-            'run', HOOKS[:1], **{'model.loss': dict(_delete_=True, type='RetinaLoss')}
-        )
+@pytest.mark.parametrize('hook', HOOKS, ids=lambda x: x['type'])
+def test_a_validation_without_objects_is_refused_before_a_step(train, hook):
+    with pytest.raises(ValueError, match='LoadAnnotations') as error:
+        train('run', [hook], **NO_OBJECTS)
+    assert exit_code_of(error.value) == USER_ERROR
+    assert not list(Path('run').glob('*/vis_data/scalars.json'))
+
+
+def test_a_loss_without_bags_is_refused_before_a_step(train):
+    loss = dict(_delete_=True, type='RetinaLoss')
+    with pytest.raises(ValueError, match='RetinaLoss') as error:
+        train('run', HOOKS[:1], **{'model.loss': loss})
+    assert exit_code_of(error.value) == USER_ERROR
+    assert not list(Path('run').glob('*/vis_data/scalars.json'))
+
+
+def test_looking_at_a_sample_leaves_random_numbers_as_they_are():
+    class Noise(torch.utils.data.Dataset):
+        def __getitem__(self, index):
+            return random.random(), np.random.rand(), torch.rand(1)
+
+    def numbers():
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        return random.random(), np.random.rand(), float(torch.rand(1))
+
+    expected = numbers()
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    first_sample(Noise())
+    assert (random.random(), np.random.rand(), float(torch.rand(1))) == expected
 
 
 @pytest.mark.parametrize('name', ['num_images', 'max_objects', 'max_rows'])
