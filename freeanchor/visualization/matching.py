@@ -17,6 +17,7 @@ from torch import Tensor
 
 from freeanchor.losses.bag_view import BagView
 
+from .lettering import plain_text
 from .matched_objects import Moment
 
 # Of the palette of Okabe and Ito, which all eyes tell apart.
@@ -81,7 +82,7 @@ def save_matching(
         column[0].set_title(quantity.title, fontsize=11, color=_INK)
         _colour_bar(figure, column[-1], quantity, limit)
     if class_name:
-        text = f'{class_name}: an object and the anchors of its bag'
+        text = f'{plain_text(class_name)}: an object and the anchors of its bag'
         figure.suptitle(text, fontsize=12, color=_INK, x=0.01, ha='left')
     figure.savefig(path, dpi=_DPI)
 
@@ -171,7 +172,8 @@ def _draw_row(row: Sequence[Any], moment: Moment, limits: Sequence[float]) -> No
         axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths))
         _outline_object(axes, view)
         _note(axes, _told(drawn, view))
-    row[0].set_ylabel(f'{moment.name}\nMean-max {view.mean_max:.3f}', fontsize=11)
+    told = f'{plain_text(moment.name)}\nMean-max {view.mean_max:.3f}'
+    row[0].set_ylabel(told, fontsize=11)
 
 
 def _told(drawn: Drawn, view: BagView) -> str:

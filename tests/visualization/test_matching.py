@@ -6,10 +6,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from freeanchor.losses import FreeAnchorLoss
 from freeanchor.losses.bag_view import BagView, view_bags
+from freeanchor.visualization.lettering import plain_text
 from freeanchor.visualization.matched_objects import Moment, largest_first
 from freeanchor.visualization.matching import (
     COLUMNS,
@@ -47,6 +49,16 @@ def test_a_picture_grows_by_a_row_for_each_moment(tmp_path, view):
     first, second = np.diff(heights)
     assert first == pytest.approx(second, abs=1)
     assert first > 100
+
+
+@pytest.mark.parametrize('name', ['$^$ bill', '$x$', '_hidden', 'US$'])
+def test_names_are_no_mathematics(tmp_path, view, name):
+    save_matching(tmp_path / 'bag.png', IMAGE, [Moment(name, view)], name)
+    figure = Figure()
+    label = figure.suptitle(plain_text(name))
+    figure.draw_without_rendering()
+    assert label.get_text().replace(r'\$', '$').strip() == name
+    assert (tmp_path / 'bag.png').stat().st_size > 0
 
 
 def test_an_object_that_no_box_claims_is_drawn(tmp_path, view):

@@ -49,13 +49,41 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(
             f'--names has {len(names)} names for {len(args.work_dirs)} runs.'
         )
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f'--names {name} is the name of two runs: give each its own.'
+                if args.names
+                else f'{name} is named twice: name each run once.'
+            )
+    out = picture_file(args.out)
     runs = {name: read_run(path) for name, path in zip(names, args.work_dirs)}
     keys = chosen(runs, args.keys)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    plot(runs, keys, args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    plot(runs, keys, out)
     for name, curves in runs.items():
         print(f'{name}: {best_ap(curves)}')
-    print(f'Written to {args.out}')
+    print(f'Written to {out}')
+
+
+def picture_file(path: Path) -> Path:
+    """The file that is written: PNG unless its name says otherwise.
+
+    Raises:
+        ConfigError: Its name says what no picture is.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    from freeanchor.engine import ConfigError
+
+    if not path.suffix:
+        return path.with_suffix('.png')
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in known:
+        raise ConfigError(
+            f'--out {path}: {path.suffix} is none of {", ".join(sorted(known))}.'
+        )
+    return path
 
 
 def named(folders: list[Path]) -> list[str]:
@@ -70,6 +98,9 @@ def named(folders: list[Path]) -> list[str]:
 def read_run(folder: Path) -> Curves:
     """Steps and values of everything that a run has logged.
 
+    What is logged while it trains and while it validates is told apart: ``time`` and
+    ``val_time``.
+
     Raises:
         ConfigError: The folder has no log.
     """
@@ -83,13 +114,23 @@ def read_run(folder: Path) -> Curves:
             f'{folder} has no */vis_data/scalars.json: name the work folder of a run.'
         )
     curves: Curves = {}
-    for line in [*lines['training'], *lines['validation']]:
+    validation = [
+        {validated_key(key): value for key, value in line.items()}
+        for line in lines['validation']
+    ]
+    for line in [*lines['training'], *validation]:
         for key, value in line.items():
             if isinstance(value, int | float) and value == value:
                 steps, values = curves.setdefault(key, ([], []))
                 steps.append(line['step'])
                 values.append(value)
     return curves
+
+
+def validated_key(key: str) -> str:
+    """What a validation logs, named so that no key of training is the same."""
+    told = key == 'step' or '/' in key or 'mAP' in key or key.startswith('val_')
+    return key if told else f'val_{key}'
 
 
 def chosen(runs: dict[str, Curves], wanted: list[str] | None) -> list[str]:
@@ -122,6 +163,8 @@ def plot(runs: dict[str, Curves], keys: list[str], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    from freeanchor.visualization.lettering import plain_text
+
     columns = min(COLUMNS, len(keys))
     rows = -(-len(keys) // columns)
     figure = Figure(figsize=(4.2 * columns, 2.7 * rows + 0.4), layout='constrained')
@@ -130,8 +173,8 @@ def plot(runs: dict[str, Curves], keys: list[str], path: Path) -> None:
     for axes, key in zip(panels, keys):
         for number, (name, curves) in enumerate(runs.items()):
             if key in curves:
-                draw_line(axes, curves[key], number, name)
-        axes.set_title(key, loc='left', fontsize=10)
+                draw_line(axes, curves[key], number, plain_text(name))
+        axes.set_title(plain_text(key), loc='left', fontsize=10)
         axes.set_xlabel(unit(runs, key), fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from freeanchor.visualization.lettering import plain_text
+
 _INK, _GRID = '#010203', '#010204'
 _SERIES = [f'#0102{x:02x}' for x in range(0x10, 0x18)]
 _DASHES: tuple[Any, ...] = ('-', (0, (5, 2)), (0, (1, 1.4)), (0, (6, 2, 1, 2)))
@@ -63,7 +65,7 @@ def line_chart(
             linewidth=1.8,
             marker='o' if markers else None,
             markersize=4,
-            label=name,
+            label=plain_text(name),
         )
     if limits:
         axes.set_ylim(*limits)
@@ -102,7 +104,7 @@ def histogram(
         counts, _ = np.histogram(np.clip(numbers, edges[0], edges[-1]), edges)
         share = 100 * counts / max(1, counts.sum())
         places = np.arange(bars) + (i - (len(values) - 1) / 2) * width
-        axes.bar(places, share, width, color=_SERIES[i], label=name)
+        axes.bar(places, share, width, color=_SERIES[i], label=plain_text(name))
         columns.append(share)
     names = [f'{a:g} to {b:g}' for a, b in pairwise(edges)]
     names[-1] = f'{edges[-2]:g} on'
