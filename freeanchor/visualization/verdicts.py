@@ -19,7 +19,11 @@ VERDICTS: dict[str, Colour] = dict(
     both=(230, 159, 0),
     ignored=(170, 170, 170),
 )
-VERDICTS['class'] = (204, 121, 167)
+VERDICTS |= {
+    'class': (204, 121, 167),
+    'found wrongly': (230, 159, 0),
+    'crowd': VERDICTS['ignored'],
+}
 
 Judged = tuple[Sequence[float], str, str]
 """A box (xyxy, pixels), its verdict and its name."""
@@ -28,11 +32,11 @@ Judged = tuple[Sequence[float], str, str]
 def draw_verdicts(
     image: np.ndarray, truth: Sequence[Judged], detections: Sequence[Judged]
 ) -> np.ndarray:
-    """Objects at the left, found or missed; detections at the right, right or wrong.
+    """Objects at the left, found or not; detections at the right, right or wrong.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
-        truth: With verdicts ``found``, ``missed`` or ``ignored``.
+        truth: With verdicts ``found``, ``missed``, ``found wrongly`` or ``crowd``.
         detections: With verdicts of :data:`VERDICTS`, the best scored first.
 
     Returns:

@@ -82,8 +82,8 @@ def annotations(cfg: Any) -> str:
     files = [x['ann_file'] for x in evaluators if x.get('ann_file')]
     if not files:
         raise ConfigError(
-            'test_evaluator has no ann_file: NMS recall compares with the annotations '
-            'that the evaluator names, such as dict(type="CocoMetric", ann_file=...).'
+            'test_evaluator has no ann_file: set the annotation file to compare with, '
+            "as test_evaluator=dict(type='CocoMetric', ann_file=...)."
         )
     return files[0]
 

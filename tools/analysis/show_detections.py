@@ -4,13 +4,16 @@
     python tools/analysis/show_detections.py CONFIG results.pkl --score-thr 0.4
 
 A checkpoint is tested on the config's test set; results.pkl is what tools/test.py
---out has written. At the left of each picture is the ground truth, found or missed; at
-the right what was detected: right ones, and those that are wrong in place, in class or
-in both, duplicates and background, as TIDE tells them apart. Files are numbered from
-the worst: each missed object counts 1, each wrong detection its score.
+--out has written. At the left of each picture is the ground truth: found, missed, or
+found wrongly, which is the fault of a detection in another place or class. At the right
+is what was detected: right ones, and those that are wrong in place, in class or in
+both, duplicates and background, as TIDE tells them apart. Files are numbered from the
+worst: each missed object counts 1, each wrong detection its score. Pictures that an
+earlier call left in the folder are removed.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 TEST = Path(__file__).parents[1] / 'test.py'
+WRITTEN = 'pictures.json'  # names of the pictures in a folder
 _QUALITY = 90  # of JPEG
 
 
@@ -59,12 +63,27 @@ def run(args: argparse.Namespace) -> None:
     evidence = gather(samples, annotations(cfg), meta)
     found = [judged(x, evidence.classes, args.score_thr) for x in evidence.pictures]
     found.sort(key=lambda x: -x.badness)
-    args.out.mkdir(parents=True, exist_ok=True)
-    for number, item in enumerate(found[: args.count], start=1):
-        name = args.out / f'{number:03d}_{Path(item.path).stem}.jpg'
-        Image.fromarray(draw(item)).save(name, quality=_QUALITY, subsampling=0)
-        print(f'{name}: {told([item])}')
+    shown = {
+        f'{number:03d}_{Path(item.path).stem}.jpg': item
+        for number, item in enumerate(found[: args.count], start=1)
+    }
+    make_room(args.out, list(shown))
+    for name, item in shown.items():
+        path = args.out / name
+        Image.fromarray(draw(item)).save(path, quality=_QUALITY, subsampling=0)
+        print(f'{path}: {told([item])}')
     print(f'All {len(found)} images: {told(found)}')
+
+
+def make_room(folder: Path, names: list[str]) -> None:
+    """Remove what an earlier call has drawn, and note what this one draws."""
+    from freeanchor.engine.durable import write_text_atomically
+
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / WRITTEN
+    for name in json.loads(note.read_text()) if note.is_file() else ():
+        (folder / Path(name).name).unlink(missing_ok=True)
+    write_text_atomically(note, json.dumps(names, indent=1) + '\n')
 
 
 def test(args: argparse.Namespace) -> Path:
@@ -105,11 +124,8 @@ def judged(picture: Any, classes: tuple[str, ...], score_thr: float) -> Judged:
     scene = picture.scene.above(score_thr)
     verdict = judge(scene)
     truth = []
-    for box, label, crowd, hit in zip(
-        scene.boxes, scene.labels, scene.crowd, verdict.detected
-    ):
-        what = 'ignored' if crowd else 'found' if hit else 'missed'
-        truth.append((corners(box), what, classes[label]))
+    for row, (box, label) in enumerate(zip(scene.boxes, scene.labels)):
+        truth.append((corners(box), fate(scene, verdict, row), classes[label]))
     detections, wrong = [], 0.0
     for box, label, score, kind in zip(
         scene.found, scene.found_labels, scene.scores, verdict.verdicts
@@ -117,8 +133,17 @@ def judged(picture: Any, classes: tuple[str, ...], score_thr: float) -> Judged:
         what = Verdict(kind).name.lower()
         wrong += 0.0 if what in ('correct', 'ignored') else float(score)
         detections.append((corners(box), what, f'{classes[label]} {score:.2f}'))
-    missed = sum(what == 'missed' for _, what, _ in truth)
-    return Judged(picture.path, picture.shape, truth, detections, missed + wrong)
+    badness = float(verdict.missed.sum()) + wrong
+    return Judged(picture.path, picture.shape, truth, detections, badness)
+
+
+def fate(scene: Any, verdict: Any, row: int) -> str:
+    """What became of an object."""
+    if scene.crowd[row]:
+        return 'crowd'
+    if verdict.detected[row]:
+        return 'found'
+    return 'missed' if verdict.missed[row] else 'found wrongly'
 
 
 def corners(box: Any) -> tuple[float, ...]:
