@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from PIL import Image
 
 from freeanchor.datasets.shapes import write_shapes
 from freeanchor.engine import load_config
-from freeanchor.registry import MODELS
+from freeanchor.registry import DATASETS, MODELS
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / 'tools' / 'analysis'
@@ -91,7 +92,87 @@ def test_matching_of_another_loss_is_refused(call, shapes, tmp_path):
     assert 'RetinaLoss, which has no bags' in told
 
 
+def test_checkpoints_of_one_name_are_told_by_their_folders(call, shapes, tmp_path):
+    paths = []
+    for place in ('free_anchor/train', 'retinanet/train', 'retinanet/again'):
+        (tmp_path / place).mkdir(parents=True)
+        paths.append(checkpoint(tmp_path / place / 'epoch_2.pth', len(paths)))
+    code, told = call(
+        'show_matching', CONFIG, *paths, '--max-objects', 1, '--device', 'cpu'
+    )
+    assert code == 0, told
+    for name in (
+        'free_anchor train epoch 2',
+        'retinanet train epoch 2',
+        'again epoch 2',
+    ):
+        assert f'{name}: Mean-max' in told
+
+
+def test_a_checkpoint_named_twice_is_refused(call, shapes, tmp_path):
+    path = checkpoint(tmp_path / 'a.pth', 1)
+    code, told = call('show_matching', CONFIG, path, './a.pth')
+    assert code == 2
+    assert 'a.pth is named twice' in told
+
+
+COCO = ROOT / 'configs' / 'free_anchor_r50_fpn_1x.py'
+
+
+def coco_validation(without: str = '') -> Any:
+    """The shapes as the COCO config reads them, perhaps without a step."""
+    cfg = load_config(
+        COCO,
+        [
+            'val_dataloader.dataset.data_root=data/shapes/',
+            'val_dataloader.dataset.ann_file=annotations/val.json',
+            'val_dataloader.dataset.data_prefix.img_path=val',
+        ],
+    )
+    settings = cfg.val_dataloader.dataset
+    settings.pipeline = [x for x in settings.pipeline if x['type'] != without]
+    return DATASETS.build(settings)
+
+
+def test_coco_configs_show_the_matching_of_their_validation_set(call, shapes):
+    call('show_matching', CONFIG, 'nobody.pth')  # which fails, and loads the tool
+    samples = list(sys.modules['show_matching'].samples(coco_validation(), []))
+    assert len(samples) == 2
+    for sample in samples:
+        assert len(sample['data_samples'].gt_instances) > 0
+
+
+def test_objects_change_nothing_of_what_is_validated(shapes):
+    both = coco_validation(), coco_validation(without='LoadAnnotations')
+    for with_objects, plain in zip(*both):
+        assert torch.equal(with_objects['inputs'], plain['inputs'])
+        metas = [x['data_samples'].metainfo for x in (with_objects, plain)]
+        assert metas[0] == metas[1]
+
+
 # Data
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_a_broken_image_is_named_and_no_other_stands_for_it(call, shapes, split):
+    path = min(Path('data/shapes', split).iterdir())
+    path.write_bytes(b'no image')
+    code, told = call(
+        'browse_dataset', CONFIG, '--before', '--out', 'seen', '--split', split
+    )
+    assert code == 3
+    assert f'Left out: {path}' in told
+    assert '1 broken image' in told
+    shown = list(Path('seen').glob('0*.jpg'))
+    assert len(shown) == len(list(path.parent.iterdir())) - 1
+    assert not any(x.name.endswith(f'_{path.stem}.jpg') for x in shown)
+    assert Path('seen/contact_sheet.jpg').is_file()
+
+
+def test_browsing_no_image_is_refused(call, shapes):
+    with pytest.raises(SystemExit) as end:
+        call('browse_dataset', CONFIG, '--count', 0)
+    assert end.value.code == 2
 
 
 def test_browsing_writes_each_image_and_a_sheet_of_all(call, shapes):
@@ -167,6 +248,9 @@ def test_losses_rate_and_ap_are_plotted_in_this_order(call):
         (['b'], 'b has no'),
         (['a', '--keys', 'los'], '--keys los: the logs have coco/bbox_mAP'),
         (['a', '--names', 'x', 'y'], '--names has 2 names for 1 runs'),
+        (['a', 'c', '--names', 'x', 'x'], '--names x is the name of two runs'),
+        (['a', 'a'], 'a is named twice'),
+        (['a', '--out', 'x.txt'], '--out x.txt: .txt is none of'),
     ],
 )
 def test_what_cannot_be_plotted_is_told(call, arguments, message):
@@ -174,6 +258,39 @@ def test_what_cannot_be_plotted_is_told(call, arguments, message):
     code, told = call('plot_log', *arguments)
     assert code == 2
     assert message in told
+
+
+def test_an_output_without_an_ending_is_png_and_says_so(call):
+    log('a', '1', steps(1, 4, 5.0))
+    code, told = call('plot_log', 'a', '--out', 'curves')
+    assert code == 0, told
+    assert 'Written to curves.png' in told
+    assert Path('curves.png').is_file()
+
+
+def test_time_of_training_and_of_validation_are_two_curves(call):
+    lines = steps(1, 4, 5.0)
+    for line in lines:
+        line['time'] = 9.0 if 'val_loss' in line else 1.0
+    log('a', '1', lines)
+    code, told = call('plot_log', 'a', '--keys', 'time', 'val_time')
+    assert code == 0, told
+    curves = sys.modules['plot_log'].read_run(Path('a'))
+    assert curves['time'] == ([1, 2, 3], [1.0, 1.0, 1.0])
+    assert curves['val_time'] == ([4], [9.0])
+
+
+def test_names_are_no_mathematics_and_stand_in_the_legend(call):
+    log('a', '1', [{**x, '$^$_mAP': 0.5} for x in steps(1, 4, 5.0)])
+    log('b', '1', steps(1, 4, 3.0))
+    code, told = call(
+        'plot_log', 'a', 'b', '--names', '_first', '$^$', '--out', 'curves.svg',
+        '--keys', 'loss', '$^$_mAP',
+    )  # fmt: skip
+    assert code == 0, told
+    picture = Path('curves.svg').read_text()  # names stand in it as comments
+    assert '_first -->' in picture
+    assert picture.count('$^$') >= 2
 
 
 # Detections
@@ -237,3 +354,69 @@ def test_a_checkpoint_that_is_not_there_is_named(call, shapes):
     code, told = call('show_detections', CONFIG, 'nobody.pth')
     assert code == 2
     assert 'no checkpoint nobody.pth' in told
+
+
+def test_an_object_with_a_wrong_detection_is_not_missed(call, results, tmp_path):
+    """The report says the same of the same detections."""
+    from mmengine import dump
+
+    (first, *_) = results
+    first['pred_instances']['labels'] = (first['pred_instances']['labels'] + 1) % 6
+    dump(results, tmp_path / 'wrong.pkl')
+    code, told = call('show_detections', CONFIG, 'wrong.pkl', '--out', 'seen')
+    assert code == 0, told
+    config = Path('work/run.py')
+    config.parent.mkdir()
+    load_config(CONFIG, []).dump(config)
+    code, said = call(
+        'report', 'work', '--results', 'wrong.pkl', '--score-thr', 0.3, '--images', 9
+    )
+    assert code == 0, said
+    numbers = json.loads(Path('work/report.json').read_text())['numbers']
+    counts = numbers['errors']['above_threshold']
+    total = next(x for x in told.splitlines() if x.startswith('All 3 images'))
+    verdicts = {
+        what: int(count)
+        for count, what in (x.split(' ', 1) for x in total.split(': ')[1].split(', '))
+    }
+    assert counts['class'] > 0
+    for what in ('missed', 'class', 'localisation', 'background', 'ignored'):
+        assert verdicts.get(what, 0) == counts[what], what
+    assert verdicts['found wrongly'] > 0
+    order = [x.stem.split('_', 1)[1] for x in sorted(Path('seen').glob('*.jpg'))]
+    assert order == [Path(x['name']).stem for x in numbers['worst_images']]
+
+
+def test_crowd_regions_are_not_detections(call, results):
+    content = truth()
+    for x in content['annotations']:
+        x['iscrowd'] = 1
+    Path('data/shapes/annotations/val.json').write_text(json.dumps(content))
+    code, told = call('show_detections', CONFIG, 'results.pkl')
+    assert code == 0, told
+    total = next(x for x in told.splitlines() if x.startswith('All 3 images'))
+    own = len(results[0]['pred_instances']['labels'])
+    assert f'{len(content["annotations"])} crowd' in total
+    assert f'{own} ignored' in total
+
+
+def test_pictures_of_a_former_run_go_and_other_files_stay(call, results):
+    Path('seen').mkdir()
+    Path('seen/001_holiday.jpg').write_bytes(b'mine')
+    call('show_detections', CONFIG, 'results.pkl', '--out', 'seen')
+    first = {x.name for x in Path('seen').glob('*.jpg')}
+    call('show_detections', CONFIG, 'results.pkl', '--out', 'seen', '--count', 1)
+    second = {x.name for x in Path('seen').glob('*.jpg')}
+    assert len(first) == 3 + 1
+    assert len(second) == 1 + 1
+    assert Path('seen/001_holiday.jpg').read_bytes() == b'mine'
+
+
+def test_an_evaluator_without_annotations_is_named(call, results):
+    code, told = call(
+        'show_detections', CONFIG, 'results.pkl', '--cfg-options',
+        'test_evaluator.ann_file=',
+    )  # fmt: skip
+    assert code == 2
+    assert 'test_evaluator has no ann_file' in told
+    assert 'NMS' not in told

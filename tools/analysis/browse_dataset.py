@@ -5,6 +5,7 @@
 
 Each picture shows a sample behind the pipeline: resized, flipped, cut. With --before
 the original and its annotations stand at the left. A contact sheet shows all of them.
+Images that cannot be read are named and left out; the exit code is 3 then.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--before', action='store_true', help='show the original image, too'
     )
-    parser.add_argument('--count', type=int, default=20, help='images (20)')
+    parser.add_argument('--count', type=positive, default=20, help='images (20)')
     parser.add_argument(
         '--seed', type=int, default=0, help='of which images, and of the pipeline (0)'
     )
@@ -42,11 +43,19 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is less than 1')
+    return value
+
+
 def run(args: argparse.Namespace) -> None:
     import numpy as np
     from mmengine.runner import set_random_seed
     from PIL import Image
 
+    from freeanchor.datasets.errors import BrokenImageError, DataError
     from freeanchor.engine import load_config
     from freeanchor.visualization.sheets import contact_sheet
 
@@ -58,7 +67,11 @@ def run(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     pictures, titles = [], []
     for row in rows:
-        sample = dataset[row]
+        try:
+            sample = sample_of(dataset, row)
+        except BrokenImageError as error:
+            print(f'Left out: {error.path} ({error.reason})')
+            continue
         path = Path(sample['data_samples'].img_path)
         picture = draw(dataset, row, sample, args.before)
         Image.fromarray(picture).save(
@@ -66,9 +79,32 @@ def run(args: argparse.Namespace) -> None:
         )
         pictures.append(picture)
         titles.append(f'{row}: {path.name}')
-    sheet = contact_sheet(pictures, titles, side=480 if args.before else 320)
-    Image.fromarray(sheet).save(args.out / SHEET, quality=_QUALITY)
-    print(f'{count} of {len(dataset)} images written to {args.out}, all on {SHEET}')
+    if pictures:
+        sheet = contact_sheet(pictures, titles, side=480 if args.before else 320)
+        Image.fromarray(sheet).save(args.out / SHEET, quality=_QUALITY)
+        shown = f'{len(pictures)} of {len(dataset)} images'
+        print(f'{shown} written to {args.out}, all on {SHEET}')
+    if len(pictures) < count:
+        raise DataError(
+            f'{count - len(pictures)} broken images of {count} were left out: mend or '
+            'remove those named above; tools/data/doctor.py looks at all.'
+        )
+
+
+def sample_of(dataset: Any, row: int) -> dict[str, Any]:
+    """The sample of an image, and never that of another one in its place.
+
+    Raises:
+        BrokenImageError: The image cannot be read.
+    """
+    from freeanchor.datasets.errors import BrokenImageError
+
+    sample, path = dataset[row], dataset.get_data_info(row)['img_path']
+    if sample['data_samples'].img_path != path:
+        reasons = dict(sample['data_samples'].get('replaced', ()))
+        reason = reasons.get(path, 'another one came in its place')
+        raise BrokenImageError(f"the image '{path}' cannot be read", path, reason)
+    return sample
 
 
 def build(cfg: Any, split: str) -> Any:

@@ -11,6 +11,7 @@ the same with the numbers of each anchor, in one file that needs no network.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -56,18 +57,19 @@ def run(args: argparse.Namespace) -> None:
     from freeanchor.registry import DATASETS
     from freeanchor.visualization.matching_page import render_page
 
+    moments = moment_names(args.checkpoints)
     cfg = load_config(args.config, args.cfg_options)
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     chosen = list(samples(dataset, args.images))
     models: dict[str, Any] = {}
-    for path in args.checkpoints:
+    for name, path in zip(moments, args.checkpoints):
         model = build_detector(cfg, path, args.device).model
         if not isinstance(model.loss, FreeAnchorLoss):
             raise ConfigError(
                 f'{args.config}: model.loss is {type(model.loss).__name__}, which has '
                 'no bags; name a config with FreeAnchorLoss.'
             )
-        models[moment_name(path, list(models))] = model
+        models[name] = model
     names = dataset.metainfo.get('classes', ())
     args.out.mkdir(parents=True, exist_ok=True)
     scenes = [draw(sample, models, names, args) for sample in chosen]
@@ -119,10 +121,35 @@ def names_of_images(dataset: Any) -> dict[str, int]:
     return known
 
 
-def moment_name(path: str, taken: list[str]) -> str:
-    """``epoch 3`` for ``epoch_3.pth``; with its folder where that is taken."""
-    name = Path(path).stem.replace('_', ' ')
-    return f'{Path(path).parent.name} {name}' if name in taken else name
+def moment_names(checkpoints: Sequence[str]) -> list[str]:
+    """``epoch 3`` for ``epoch_3.pth``; with its folders where others have the name.
+
+    Raises:
+        ConfigError: A checkpoint is named twice.
+    """
+    from freeanchor.engine import ConfigError
+
+    paths = [Path(os.path.abspath(x)) for x in checkpoints]
+    for path, named in zip(paths, checkpoints):
+        if paths.count(path) > 1:
+            raise ConfigError(f'{named} is named twice: name each checkpoint once.')
+    names = [moment_name(path, 0) for path in paths]
+    for folders in range(1, max(len(path.parts) for path in paths)):
+        names = [
+            name if names.count(name) == 1 else moment_name(path, folders)
+            for name, path in zip(names, paths)
+        ]
+    # At last 'epoch_3.pth' and 'epoch 3.pth' of one folder are left.
+    return [
+        name if names.count(name) == 1 else str(path)
+        for name, path in zip(names, paths)
+    ]
+
+
+def moment_name(path: Path, folders: int) -> str:
+    """A checkpoint's name with so many of the folders that it lies in."""
+    above = path.parts[:-1][len(path.parts) - 1 - folders :]
+    return ' '.join([*above, path.stem.replace('_', ' ')])
 
 
 def draw(
