@@ -1,10 +1,10 @@
 """Write what was found as files in COCO's format."""
 
+import filecmp
 import json
-import os
 import shutil
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
 from .found import FoundData, FoundSplit
@@ -31,30 +31,42 @@ def write_coco(
         For each split the file, and the folder of its images.
 
     Raises:
-        DataError: A file of that name is there and holds something else.
+        DataError: A file of that name is there and holds something else. Then
+            nothing is written.
     """
     folder = Path(folder)
     files = {x: folder / 'annotations' / f'{x}.json' for x in data.splits}
     texts = {name: coco_text(split) for name, split in data.splits.items()}
     for name, file in files.items():
         if file.exists() and file.read_text('utf-8') != texts[name]:
-            raise DataError(
-                f'{file} is there already, with other content: name another folder'
-            )
+            raise _taken(file)
+    images = {name: split.folder for name, split in data.splits.items()}
+    if copy_images:
+        images = {name: str(folder / _FOLDER / name) for name in data.splits}
+        copies = [_copies(x, images[name]) for name, x in data.splits.items()]
+        for source, target in chain.from_iterable(copies):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
     (folder / 'annotations').mkdir(parents=True, exist_ok=True)
-    written = {}
-    for name, split in data.splits.items():
-        images = split.folder
-        if copy_images:
-            images = str(folder / _FOLDER / name)
-            _copy(split.content['images'], split.folder, images)
-        files[name].write_text(texts[name], 'utf-8')
-        written[name] = (files[name], images)
-    return written
+    for name, file in files.items():
+        file.write_text(texts[name], 'utf-8')
+    return {name: (file, images[name]) for name, file in files.items()}
 
 
-def _copy(images: list[dict[str, Any]], source: str, target: str) -> None:
-    for image in images:
-        path = os.path.join(target, image['file_name'])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        shutil.copyfile(os.path.join(source, image['file_name']), path)
+def _copies(split: FoundSplit, target: str) -> list[tuple[Path, Path]]:
+    """From where to where the images are copied that are not there yet."""
+    found = []
+    for image in split.content['images']:
+        source = Path(split.folder, image['file_name'])
+        copy = Path(target, image['file_name'])
+        if not copy.exists():
+            found.append((source, copy))
+        elif not filecmp.cmp(source, copy, shallow=False):
+            raise _taken(copy)
+    return found
+
+
+def _taken(file: Path) -> DataError:
+    return DataError(
+        f'{file} is there already, with other content: name another folder'
+    )

@@ -144,6 +144,29 @@ def test_files_that_are_there_are_not_written_over(tmp_path):
         write_coco(found, tmp_path / 'out')
 
 
+def test_images_that_lie_where_they_would_be_copied_stay(tmp_path):
+    write_yolo(tmp_path)
+    before = (tmp_path / 'images/train/a.png').read_bytes()
+    written = write_coco(read_data(tmp_path), tmp_path, copy_images=True)
+    assert written['train'][1] == str(tmp_path / 'images/train')
+    assert (tmp_path / 'images/train/a.png').read_bytes() == before
+    assert read_data(written['val'][0]).splits['train'].content['images']
+
+
+def test_images_that_are_there_are_not_written_over(tmp_path):
+    found = read_data(write_voc(tmp_path / 'voc'))
+    other = tmp_path / 'out/images/val/d.png'
+    write(other, 'another picture')
+    with pytest.raises(DataError, match=r'd\.png is there already, with other content'):
+        write_coco(found, tmp_path / 'out', copy_images=True)
+    assert other.read_text() == 'another picture'
+    assert [x for x in (tmp_path / 'out').rglob('*') if x.is_file()] == [other]
+    other.unlink()
+    for _ in range(2):  # the same again is no loss
+        write_coco(found, tmp_path / 'out', copy_images=True)
+    assert other.read_bytes() == (tmp_path / 'voc/JPEGImages/d.png').read_bytes()
+
+
 def test_an_image_is_as_wide_as_it_is_shown(tmp_path):
     from tests.datasets.pictures import encoded, with_orientation
 
