@@ -26,6 +26,7 @@ def check_config(cfg: Any) -> None:
             knows, or an argument that the class does not take. Names the
             place and the nearest valid name.
     """
+    _check_custom_hooks(cfg.get('custom_hooks') or ())
     for key, value in cfg.items():
         name = vocabulary.TOP_REGISTRY_NAMES.get(key)
         _check(value, key, key, vocabulary.registry_of(name) if name else None)
@@ -52,6 +53,15 @@ def _check(value: Any, path: str, key: str, registry: Registry | None) -> None:
     _check_type(value, path, key, registry)
     for name, item in value.items():
         _check(item, f'{path}.{name}', name, registry)
+
+
+def _check_custom_hooks(hooks: Any) -> None:
+    for i, hook in enumerate([hooks] if isinstance(hooks, str) else hooks):
+        if isinstance(hook, str):
+            raise ConfigError(
+                f'custom_hooks.{i}: {hook!r} is text, not a dict. On a command line: '
+                "--cfg-options \"custom_hooks=[{'type': 'MatchingHook'}]\"."
+            )
 
 
 def _check_hooks(hooks: dict) -> None:

@@ -14,6 +14,7 @@ from mmengine import dist, runner
 
 from freeanchor.registry import LOOPS
 
+from .naming import ConfigError
 from .out_of_memory import train_step
 from .position import Position
 from .random_state import random_state, set_random_state
@@ -23,11 +24,16 @@ from .worker_faults import explain_worker_death
 
 @LOOPS.register_module()
 class EpochBasedTrainLoop(runner.EpochBasedTrainLoop):
-    """MMEngine's, resumable. Arguments are those of MMEngine's."""
+    """MMEngine's, resumable. Arguments are those of MMEngine's.
+
+    Raises:
+        ConfigError: There is nothing to train.
+    """
 
     def __init__(self, runner: Any, dataloader: Any, *args: Any, **kwargs: Any) -> None:
         loader = _resumable(runner, dataloader)
         super().__init__(runner, loader, *args, **kwargs)
+        _check_length('max_epochs', self._max_epochs)
         self.position = Position()
 
     def run(self) -> Any:
@@ -89,12 +95,17 @@ class EpochBasedTrainLoop(runner.EpochBasedTrainLoop):
 
 @LOOPS.register_module()
 class IterBasedTrainLoop(runner.IterBasedTrainLoop):
-    """MMEngine's, resumable. Arguments are those of MMEngine's."""
+    """MMEngine's, resumable. Arguments are those of MMEngine's.
+
+    Raises:
+        ConfigError: There is nothing to train.
+    """
 
     def __init__(self, runner: Any, dataloader: Any, *args: Any, **kwargs: Any) -> None:
         # Nothing is loaded when MMEngine's takes an iterator of it.
         loader = _resumable(runner, dataloader)
         super().__init__(runner, loader, *args, **kwargs)
+        _check_length('max_iters', self._max_iters)
         self.position = Position()
 
     def run(self) -> Any:
@@ -159,6 +170,14 @@ def samples_of(runner: Any) -> int:
     """Samples of one iteration over all processes."""
     loader = runner.train_dataloader
     return (loader.batch_sampler.batch_size or 1) * runner.world_size
+
+
+def _check_length(key: str, number: int) -> None:
+    if number < 1:
+        raise ConfigError(
+            f'train_cfg.{key}={number}: training takes 1 or more. To test without '
+            'training: tools/test.py CONFIG CHECKPOINT.'
+        )
 
 
 def _resumable(runner: Any, dataloader: Any) -> Any:

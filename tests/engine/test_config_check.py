@@ -246,6 +246,12 @@ def test_a_hook_without_a_type_is_missing_it():
         check_config(dict(custom_hooks=[dict(interval=1)]))
 
 
+@pytest.mark.parametrize('hooks', ["[dict(type='EMAHook')]", ["dict(type='EMAHook')"]])
+def test_a_hook_that_is_text_is_not_a_hook(hooks):
+    with pytest.raises(ConfigError, match=r'custom_hooks\.0: .* is text, not a dict'):
+        check_config(dict(custom_hooks=hooks))
+
+
 def test_nothing_to_delete_is_an_error_of_its_own():
     with pytest.raises(ConfigError, match='leave _delete_ out'):
         check_config(detector(backbone=dict(type='ToyTrunk', depth=1, _delete_=True)))

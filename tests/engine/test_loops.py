@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from freeanchor.engine import ConfigError
 from freeanchor.engine.checkpoint_folder import CheckpointFolder
 from freeanchor.engine.loops import order_seed
 from tests.faults.comparing import differences
@@ -177,6 +178,21 @@ def test_a_run_that_has_ended_is_not_trained_on(tmp_path):
     before = last_state(tmp_path)
     runner_of(tmp_path, resume=True).train()
     assert differences(before, last_state(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'key'),
+    [
+        (dict(train_cfg=dict(by_epoch=True, max_epochs=0)), 'max_epochs=0'),
+        (
+            {**BY_ITERATION, 'train_cfg': dict(by_epoch=False, max_iters=0)},
+            'max_iters=0',
+        ),
+    ],
+)
+def test_a_training_without_length_is_an_error(tmp_path, cfg, key):
+    with pytest.raises(ConfigError, match=rf'train_cfg\.{key}: training takes 1 or'):
+        runner_of(tmp_path, **cfg).train()
 
 
 def test_going_to_the_position_loads_no_data(tmp_path):
