@@ -1,6 +1,8 @@
 """A data set of one's own for ``tools/train.py --data``: read, explained, written."""
 
+import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ from freeanchor.engine.batch import StepBatch
 from freeanchor.engine.durable import write_text_atomically
 from freeanchor.engine.own_data import (
     OwnSplit,
-    as_config,
     changes_for,
     long_warm_up,
     merge_changes,
     relative_base,
-    write_config,
+    with_options,
 )
+from freeanchor.engine.own_data_text import as_config, write_config
 
 VAL_SHARE = 0.1  # of the images, where a data set has no split to validate on
 SEED = 0
@@ -32,13 +34,22 @@ class OwnData:
         path: Of the data set.
         format: Of it; found out unless given.
         cfg: The config, with ``work_dir``; left as it is.
+        options: What ``--cfg-options`` have set in it.
+        beside: Other arguments that change what is trained, for a person.
 
     Raises:
         DataError: The data cannot be used.
         FileNotFoundError: It is not there.
     """
 
-    def __init__(self, path: str, format: str | None, cfg: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        format: str | None,
+        cfg: Any,
+        options: Sequence[str] = (),
+        beside: Sequence[str] = (),
+    ) -> None:
         self.found = read_data(path, format)
         self.work_dir = Path(cfg.work_dir)
         self.made_val = 'val' not in self.found.splits
@@ -51,9 +62,11 @@ class OwnData:
             _make_val(self.found.splits)
         self.splits = {name: self._place(name) for name in self.found.splits}
         self.changes = changes_for(cfg, self.found.classes, self.splits)
+        self.beside = beside
         self.base = relative_base(cfg.filename, self.work_dir)
+        self.written = with_options(cfg, options, self.changes)
         self.text = as_config(
-            self.changes,
+            self.written,
             self.found.classes,
             self.base,
             f'{Path(cfg.filename).name} on the data set {path}.',
@@ -82,7 +95,7 @@ class OwnData:
             if split.ann_file is None:
                 self._write(name, coco_text(split), resumed)
         path = self.work_dir / WRITTEN
-        path = write_config(path, self.changes, self.text, self.base)
+        path = write_config(path, self.written, self.text, self.base)
         print(self.screen(path), flush=True)
 
     def screen(self, config: Path) -> str:
@@ -101,8 +114,11 @@ class OwnData:
         said = '\n'.join(f'  {name:<10}{text}' for name, text in lines)
         body = self.text.split('\n\n', 2)[-1]
         shown = '\n'.join(f'    {line}'.rstrip() for line in body.splitlines())
+        but = ''
+        if self.beside:
+            but = f', but for {" ".join(self.beside)}: give that with it'
         return (
-            f'\nOwn data\n{said}\n\n  The config {config} says the same; it is '
+            f'\nOwn data\n{said}\n\n  The config {config} says the same{but}; it is '
             f'{self.base} with\n\n{shown}\n'
         )
 
@@ -132,10 +148,18 @@ class OwnData:
             raise DataError(
                 f'{self.found.path}: {name} is not as it was when this run began: '
                 'train anew with --fresh, or go on with the annotations as they were: '
-                f'give {self.work_dir / WRITTEN} as the config, and no --data'
+                f'give {self.work_dir / WRITTEN} as the config, --work-dir '
+                f'{self.work_dir} --resume, and no --data'
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, text)
+
+
+def beside_config(args: argparse.Namespace) -> list[str]:
+    """Arguments of ``tools/train.py`` that no config written here has in it."""
+    given = [x for x in ('amp', 'compile') if getattr(args, x)]
+    found = [f'--{x}' for x in given]
+    return found + (['--warm-start', args.warm_start] if args.warm_start else [])
 
 
 def _make_val(splits: dict[str, FoundSplit]) -> None:

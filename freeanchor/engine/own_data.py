@@ -1,10 +1,9 @@
-"""Make a config train on a data set of one's own, and write that down as a config."""
+"""Make a config train on a data set of one's own."""
 
 import copy
-import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from typing import Any
 from mmengine.config import Config
 
 from .batch import StepBatch
+from .config_options import parse_options
 from .naming import ConfigError
 
-_CLASSES = 'classes'  # the variable of the written config
-_WIDTH = 88
 _LONG_WARM_UP = 0.25  # of a training
 
 
@@ -69,35 +67,33 @@ def merge_changes(cfg: Config, changes: dict[str, Any]) -> None:
     cfg.merge_from_dict(copy.deepcopy(changes))
 
 
-def as_config(
-    changes: dict[str, Any], classes: tuple[str, ...], base: str, header: str
-) -> str:
-    """The changes as the text of a Python config with a base.
+def with_options(
+    cfg: Config, options: Sequence[str], changes: dict[str, Any]
+) -> dict[str, Any]:
+    """The changes, and below them what ``--cfg-options`` have set in ``cfg``.
+
+    A list in which an option has set something is there whole: a config replaces
+    the lists of its base.
 
     Args:
-        changes: Of :func:`changes_for`.
-        classes: The same as there; written once.
-        base: The config they are merged into, relative to the written one.
-        header: What the file is, in a line.
+        cfg: The config with the options in it.
+        options: ``KEY=VALUE``, as after ``--cfg-options``.
+        changes: Of :func:`changes_for`; they outdo the options.
     """
-    lines = [f'"""{header}"""', '', f'_base_ = {base!r}', '']
-    lines += [f'{_CLASSES} = {_shown(list(classes), 0, ())}', '']
-    for key, value in changes.items():
-        lines.append(f'{key} = {_shown(value, 0, classes)}')
-    return '\n'.join(lines) + '\n'
-
-
-def write_config(path: Path, changes: dict[str, Any], text: str, base: str) -> Path:
-    """Write the changes beside ``path``: as ``.py``, or ``.json`` for a base of data.
-
-    Returns:
-        The file.
-    """
-    if not base.endswith('.py'):
-        path = path.with_suffix('.json')
-        text = json.dumps({'_base_': base, **changes}, indent=2)
-    path.write_text(text, 'utf-8')
-    return path
+    found: dict[str, Any] = {}
+    for key, value in parse_options(options).items():
+        node: Any = cfg
+        path: list[str] = []
+        for part in key.split('.'):
+            if isinstance(node, list | tuple):
+                value = _plain(node)
+                break
+            path.append(part)
+            node = node[part]
+        for part in reversed(path):
+            value = {part: value}
+        found = _merged(found, value)
+    return _merged(found, changes)
 
 
 def relative_base(config: str, folder: str | Path) -> str:
@@ -162,6 +158,19 @@ def _model(model: Any, num_classes: int) -> dict[str, Any]:
     return parts
 
 
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """One config that does what two do, the second merged after the first."""
+    merged = dict(first)
+    for key, value in second.items():
+        own: Any = merged.get(key)
+        both = isinstance(value, dict) and isinstance(own, dict)
+        if both and not value.get('_delete_'):
+            merged[key] = _merged(own, value)
+        else:
+            merged[key] = value
+    return merged
+
+
 def _plain(value: Any) -> Any:
     """Dicts and lists of Python for those of MMEngine."""
     if isinstance(value, dict):
@@ -169,22 +178,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(map(_plain, value))
     return value
-
-
-def _shown(value: Any, indent: int, classes: tuple[str, ...]) -> str:
-    """A value as Python writes it, over several lines where it is long."""
-    if classes and value == classes:
-        return _CLASSES
-    if not isinstance(value, dict | list) or not value:
-        return repr(value)
-    inner, outer = ' ' * (indent + 4), ' ' * indent
-    if isinstance(value, dict):
-        items = [f'{k}={_shown(x, indent + 4, classes)}' for k, x in value.items()]
-        start, end = 'dict(', ')'
-    else:
-        items = [_shown(x, indent + 4, classes) for x in value]
-        start, end = '[', ']'
-    line = start + ', '.join(items) + end
-    if '\n' not in line and indent + len(line) < _WIDTH - 20:
-        return line
-    return f'{start}\n' + ''.join(f'{inner}{x},\n' for x in items) + outer + end

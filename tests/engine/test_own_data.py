@@ -1,5 +1,6 @@
 """A config follows a data set, and what is written says the same."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -8,19 +9,29 @@ from mmengine.config import Config
 from freeanchor.engine import ConfigError, load_config
 from freeanchor.engine.own_data import (
     OwnSplit,
-    as_config,
     changes_for,
     long_warm_up,
     merge_changes,
     relative_base,
-    write_config,
+    with_options,
 )
+from freeanchor.engine.own_data_text import as_config, write_config
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 CLASSES = ('cup', "a tree's")
 SPLITS = dict(
     train=OwnSplit('work/annotations/train.json', 'mine/train', 30),
     val=OwnSplit('work/annotations/val.json', 'mine/val', 4),
+)
+HOSTILE = (
+    'y"""\nimport os\nos.abort()\n"""',
+    "y'''\nimport os\nos.abort()",
+    '\'"]}\nimport os\nos.abort()\n#',
+    'back\\slash\\',
+    '{{fileDirname}} {{ fileBasename }}{{{fileExtname}}}',
+    '{{$HOME:}} {{$NOBODY_SET_THIS:x}}',
+    '{{_base_.model}} {_base_}',
+    'tab\t\r\x00 \u2028\udcff',
 )
 NAMES = (
     'free_anchor_r50_fpn_1x',
@@ -31,16 +42,31 @@ NAMES = (
 )
 
 
-def changed(name, splits=SPLITS):
-    cfg = load_config(CONFIGS / f'{name}.py')
+OPTIONS = (
+    'optim_wrapper.optimizer.lr=0.002',
+    'train_cfg.val_interval=3',
+    'param_scheduler.0.end=96',
+    'train_dataloader.batch_size=4',
+    "optim_wrapper.paramwise_cfg={'custom_keys': {'backbone.layer1': {'lr_mult': 0}}}",
+    "model.loss={'_delete_': True, 'type': 'FreeAnchorLoss', 'bag_size': 7}",
+    'model.backbone.init_cfg=none',
+    'val_evaluator.ann_file=outdone.json',
+    'work_dir={{fileDirname}}/x',
+)
+
+
+def changed(name, splits=SPLITS, options=()):
+    cfg = load_config(CONFIGS / f'{name}.py', options)
     changes = changes_for(cfg, CLASSES, splits)
+    written = with_options(cfg, options, changes)
     merge_changes(cfg, changes)
-    return cfg, changes
+    return cfg, written
 
 
+@pytest.mark.parametrize('options', [(), OPTIONS], ids=['plain', 'options'])
 @pytest.mark.parametrize('name', NAMES)
-def test_the_written_config_says_the_same(name, tmp_path):
-    cfg, changes = changed(name)
+def test_the_written_config_says_the_same(name, options, tmp_path):
+    cfg, changes = changed(name, options=options)
     base = relative_base(str(CONFIGS / f'{name}.py'), tmp_path)
     text = as_config(changes, CLASSES, base, 'Mine.')
     path = write_config(tmp_path / 'own_data.py', changes, text, base)
@@ -59,11 +85,19 @@ def plain(cfg: Config):
     return of(cfg.to_dict())
 
 
+def test_a_list_with_a_value_of_the_command_line_is_written_whole():
+    name = 'free_anchor_r50_fpn_1x'
+    cfg, written = changed(name, options=['param_scheduler.0.end=96'])
+    assert written['param_scheduler'] == cfg.param_scheduler
+    assert cfg.param_scheduler[0]['end'] == 96
+    assert len(cfg.param_scheduler) > 1
+
+
 def test_the_written_config_of_a_json_base_is_json(tmp_path):
     cfg = load_config(CONFIGS / 'free_anchor_r50_fpn_1x.py')
     Config(plain(cfg)).dump(str(tmp_path / 'base.json'))
     base = load_config(tmp_path / 'base.json')
-    changes = changes_for(base, CLASSES, SPLITS)
+    changes = changes_for(base, HOSTILE, SPLITS)
     path = write_config(tmp_path / 'own_data.py', changes, '', 'base.json')
     assert path.suffix == '.json'
     merge_changes(base, changes)
@@ -129,3 +163,19 @@ def test_a_warm_up_longer_than_a_quarter_is_told_with_a_shorter_one():
     assert 'param_scheduler.0.end=96' in text
     assert not long_warm_up(cfg, 2000, 1)
     assert long_warm_up(cfg, 2000, 8)
+
+
+@pytest.mark.parametrize('text', HOSTILE)
+def test_names_of_folders_and_classes_are_nothing_but_text(text, tmp_path):
+    classes = ('cup', text)
+    splits = {x: OwnSplit(f'{text}/{x}.json', text, 4) for x in ('train', 'val')}
+    cfg = load_config(CONFIGS / 'free_anchor_r50_fpn_1x.py')
+    changes = changes_for(cfg, classes, splits)
+    base = relative_base(cfg.filename, tmp_path)
+    written = as_config(changes, classes, base, f'A config on the data set {text}.')
+    path = write_config(tmp_path / 'own_data.py', changes, written, base)
+    assert ast.get_docstring(ast.parse(path.read_text()), clean=False).endswith(
+        f'on the data set {text}.'
+    )
+    merge_changes(cfg, changes)
+    assert plain(load_config(path)) == plain(cfg)

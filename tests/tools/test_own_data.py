@@ -1,12 +1,17 @@
 """Data sets of one's own, by the command lines, as a user gives them."""
 
+import argparse
+import importlib
 import importlib.util
 import json
+import re
 import sys
 
 import pytest
 
+from freeanchor.datasets import DataError
 from freeanchor.datasets.coco_file import read_coco
+from freeanchor.engine import load_config
 from tests.datasets.formats.sets import write_voc, write_yolo
 from tests.test_tools import TOOLS, recipe, run
 
@@ -68,23 +73,70 @@ def test_a_set_that_is_not_there_is_named(recipe, tmp_path):
     assert 'there is no data set none' in done.stdout
 
 
-def test_without_a_split_to_validate_on_one_is_made(tmp_path):
-    from mmengine.config import Config
+@pytest.fixture
+def own_data(monkeypatch):
+    """The module beside ``tools/train.py``."""
+    monkeypatch.syspath_prepend(str(TOOLS))
+    return importlib.import_module('own_data')
 
-    sys.path.insert(0, str(TOOLS))
-    try:
-        from own_data import OwnData
-    finally:
-        sys.path.remove(str(TOOLS))
+
+def config_of(tmp_path, options=()):
+    cfg = load_config(TOOLS.parent / 'configs' / 'free_anchor_r50_fpn_1x.py', options)
+    cfg.work_dir = str(tmp_path / 'work')
+    return cfg
+
+
+def test_without_a_split_to_validate_on_one_is_made(own_data, tmp_path):
     root = write_voc(tmp_path / 'voc')
     (root / 'ImageSets/Main/val.txt').unlink()
-    cfg = Config.fromfile(TOOLS.parent / 'configs' / 'free_anchor_r50_fpn_1x.py')
-    cfg.work_dir = str(tmp_path / 'work')
-    own = OwnData(str(root), None, cfg)
+    cfg = config_of(tmp_path)
+    own = own_data.OwnData(str(root), None, cfg)
     own.change(cfg)
     numbers = {name: x.num_images for name, x in own.splits.items()}
     assert numbers == dict(train=2, val=1)
     assert '10% of train, as there was no val (seed 0)' in own.screen(tmp_path / 'x.py')
+
+
+def test_the_written_config_has_the_options_of_the_command_line(
+    own_data, tmp_path, capsys
+):
+    write_yolo(tmp_path / 'mine')
+    options = ['optim_wrapper.optimizer.lr=0.002', 'param_scheduler.0.end=7']
+    cfg = config_of(tmp_path, options)
+    own = own_data.OwnData(str(tmp_path / 'mine'), None, cfg, options)
+    own.change(cfg)
+    own.write(resumed=False)
+    written = load_config(tmp_path / 'work/own_data.py')
+    assert written.optim_wrapper.optimizer.lr == 0.002
+    assert written.param_scheduler[0]['end'] == 7
+    said = capsys.readouterr().out
+    assert 'own_data.py says the same; it is' in said
+    assert 'optimizer=dict(lr=0.002)' in said
+
+
+def test_arguments_that_are_not_in_the_written_config_are_named(own_data, tmp_path):
+    write_yolo(tmp_path / 'mine')
+    cfg = config_of(tmp_path)
+    args = argparse.Namespace(amp=True, compile=False, warm_start='net.pth')
+    beside = own_data.beside_config(args)
+    own = own_data.OwnData(str(tmp_path / 'mine'), None, cfg, (), beside)
+    own.change(cfg)
+    said = own.screen(tmp_path / 'x.py')
+    assert 'says the same, but for --amp --warm-start net.pth: give that' in said
+
+
+def test_a_run_on_changed_data_is_told_how_it_can_go_on(own_data, tmp_path):
+    write_yolo(tmp_path / 'mine')
+    cfg = config_of(tmp_path)
+    own = own_data.OwnData(str(tmp_path / 'mine'), None, cfg)
+    own.change(cfg)
+    own.write(resumed=False)
+    (tmp_path / 'mine/labels/train/b.txt').unlink()
+    changed = own_data.OwnData(str(tmp_path / 'mine'), None, cfg)
+    changed.change(cfg)
+    work_dir = re.escape(str(tmp_path / 'work'))
+    with pytest.raises(DataError, match=f'--work-dir {work_dir} --resume'):
+        changed.write(resumed=True)
 
 
 def test_conversion_says_where_the_files_are(tool, tmp_path):
