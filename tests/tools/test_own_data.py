@@ -66,6 +66,19 @@ def test_a_training_on_a_yolo_set_says_what_was_decided(recipe, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_processes_train_on_one_set_that_one_of_them_has_written(recipe, tmp_path):
+    write_voc(tmp_path / 'mine')
+    (tmp_path / 'mine/ImageSets/Main/val.txt').unlink()  # so that one is made
+    command = ('bash', TOOLS / 'dist_train.sh', recipe, 2, '--work-dir', 'work')
+    done = run(*command, '--data', 'mine', cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count('mine, in the format VOC') == 1
+    assert '0.01 for 16 images a step, scaled to 4' in done.stdout
+    assert (tmp_path / 'work/epoch_1.pth').is_file()
+    assert read_coco(str(tmp_path / 'work/annotations/val.json')).images
+
+
+@pytest.mark.slow
 def test_a_set_that_is_not_there_is_named(recipe, tmp_path):
     command = (sys.executable, TOOLS / 'train.py', recipe, '--data', 'none')
     done = run(*command, cwd=tmp_path)
