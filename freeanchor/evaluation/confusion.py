@@ -52,30 +52,66 @@ class OperatingPoint(NamedTuple):
 
 
 def best_threshold(
-    scenes: Sequence[Scene], judgements: Sequence[Judgement], label: int | None = None
+    scenes: Sequence[Scene], judgements: Sequence[Judgement]
 ) -> OperatingPoint | None:
     """The score that tells right from wrong best: that of the highest F1 at IoU 0.5.
 
     Args:
         scenes: Objects and detections of each image.
         judgements: Of :func:`freeanchor.evaluation.error_types.judge` of each.
-        label: A class; None for all of them together.
 
     Returns:
-        None where there is no such object, or none was found.
+        None where there is no object, or none was found.
     """
-    num_objects = sum(int((_of(x.labels, label) & ~x.crowd).sum()) for x in scenes)
-    pairs = []
-    for scene, judgement in zip(scenes, judgements):
-        counted = judgement.verdicts != Verdict.IGNORED
-        counts = _of(scene.found_labels, label) & counted
-        right = judgement.verdicts[counts] == Verdict.CORRECT
-        pairs += list(zip(scene.scores[counts].tolist(), right.tolist()))
-    if not any(right for _, right in pairs):
+    counted = _counted(scenes, judgements)
+    return _highest_f1(counted.scores, counted.right, len(counted.objects))
+
+
+def best_thresholds(
+    scenes: Sequence[Scene], judgements: Sequence[Judgement], num_classes: int
+) -> list[OperatingPoint | None]:
+    """:func:`best_threshold` of each class alone; labels are below ``num_classes``."""
+    counted = _counted(scenes, judgements)
+    num_objects = np.bincount(counted.objects, minlength=num_classes)
+    order = np.argsort(counted.labels, kind='stable')
+    ends = np.searchsorted(counted.labels[order], np.arange(1, num_classes))
+    return [
+        _highest_f1(counted.scores[rows], counted.right[rows], int(count))
+        for rows, count in zip(np.split(order, ends), num_objects)
+    ]
+
+
+class _Counted(NamedTuple):
+    """What is neither a crowd nor within one, of all images."""
+
+    objects: np.ndarray  # (G,) labels
+    labels: np.ndarray  # (D,)
+    scores: np.ndarray  # (D,)
+    right: np.ndarray  # (D,) bool
+
+
+def _counted(scenes: Sequence[Scene], judgements: Sequence[Judgement]) -> _Counted:
+    kept = [x.verdicts != Verdict.IGNORED for x in judgements]
+    right = [x.verdicts == Verdict.CORRECT for x in judgements]
+    return _Counted(
+        _joined([x.labels[~x.crowd] for x in scenes], int),
+        _joined([x.found_labels[rows] for x, rows in zip(scenes, kept)], int),
+        _joined([x.scores[rows] for x, rows in zip(scenes, kept)], float),
+        _joined([x[rows] for x, rows in zip(right, kept)], bool),
+    )
+
+
+def _joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype), *parts])
+
+
+def _highest_f1(
+    scores: np.ndarray, right: np.ndarray, num_objects: int
+) -> OperatingPoint | None:
+    if not right.any():
         return None
-    pairs.sort(key=lambda x: -x[0])
-    scores, right = np.array(pairs).T
-    true = right.cumsum()
+    order = np.argsort(-scores, kind='stable')
+    scores, true = scores[order], right[order].cumsum()
     f1 = 2 * true / (np.arange(1, len(true) + 1) + num_objects)
     # A threshold keeps all detections of an equal score.
     ends = np.append(scores[1:] != scores[:-1], True)
@@ -86,7 +122,3 @@ def best_threshold(
         float(true[best] / num_objects),
         float(f1[best]),
     )
-
-
-def _of(labels: np.ndarray, label: int | None) -> np.ndarray:
-    return np.ones(len(labels), bool) if label is None else labels == label

@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from freeanchor.evaluation import CocoMetric
-from freeanchor.evaluation.confusion import best_threshold, confusion_matrix
+from freeanchor.evaluation.confusion import (
+    best_threshold,
+    best_thresholds,
+    confusion_matrix,
+)
 from freeanchor.evaluation.error_costs import error_costs
 from freeanchor.evaluation.error_types import Scene, Verdict, judge
 from tests.evaluation.test_coco_metric import CAT_IDS, META, guesses, truth, write
@@ -277,7 +281,11 @@ def test_the_confusion_matrix_has_objects_in_rows_and_detections_in_columns():
 @pytest.mark.parametrize('label', [None, 0, 1, 2])
 def test_no_other_threshold_has_a_higher_f1(label):
     scenes = [random_scene(700 + i) for i in range(12)]
-    best = best_threshold(scenes, [judge(x) for x in scenes], label)
+    judgements = [judge(x) for x in scenes]
+    if label is None:
+        best = best_threshold(scenes, judgements)
+    else:
+        best = best_thresholds(scenes, judgements, CLASSES)[label]
     kept = [s for x in scenes for s in x.scores]
     assert best is not None
     assert best.f1 == pytest.approx(max(slow_f1(scenes, s, label) for s in kept))
@@ -302,4 +310,5 @@ def slow_f1(scenes: list[Scene], score: float, label: int | None) -> float:
 
 def test_a_class_that_nothing_finds_has_no_threshold():
     x = scene([(OBJECT, 0, False)], [])
-    assert best_threshold([x], [judge(x)], 0) is None
+    assert best_threshold([x], [judge(x)]) is None
+    assert best_thresholds([x], [judge(x)], 2) == [None, None]

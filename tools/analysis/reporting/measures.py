@@ -12,7 +12,11 @@ from freeanchor.evaluation.coco_results import (
     of_category,
     overall,
 )
-from freeanchor.evaluation.confusion import best_threshold, confusion_matrix
+from freeanchor.evaluation.confusion import (
+    best_threshold,
+    best_thresholds,
+    confusion_matrix,
+)
 from freeanchor.evaluation.error_costs import error_costs
 from freeanchor.evaluation.error_types import Judgement, Scene, Verdict, judge
 from freeanchor.evaluation.object_groups import ObjectGroup, group_numbers, names_of
@@ -87,9 +91,12 @@ def measure(evidence: Evidence, score_thr: float) -> dict[str, Any]:
 
 def _classes(evidence: Evidence, curves: Curves) -> list[dict[str, Any]]:
     labels = np.concatenate([x.labels[~x.crowd] for x in evidence.scenes])
+    points = best_thresholds(
+        evidence.scenes, evidence.judgements, len(evidence.classes)
+    )
     rows = []
     for label, (name, place) in enumerate(zip(evidence.classes, evidence.places)):
-        point = best_threshold(evidence.scenes, evidence.judgements, label)
+        point = points[label]
         rows.append(
             dict(
                 name=name,
