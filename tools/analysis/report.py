@@ -7,7 +7,8 @@
 The first shows how training went. With a checkpoint, which is tested, or with what
 tools/test.py --out has written, it also shows AP by class, size, slenderness and
 crowding, precision and recall, confusions, the cost of each type of error, and the
-images with the worst of them.
+images with the worst of them. What can be read of the data is described; nothing is
+generated. The numbers stand beside the page, in a .json file of the same name.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 TEST = Path(__file__).parents[1] / 'test.py'
+_PARTS = {'summary', 'curves', 'checkpoints', 'versions', 'numbers', 'data'}
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,34 +55,62 @@ def parse_args() -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> None:
-    from reporting.data_sets import build_dataset, data_charts, describe
+    from reporting.data_sets import data_charts, describe, read_sets
     from reporting.page import render
     from reporting.run_folder import find_config
     from reporting.summary import summarise
 
     from freeanchor.engine import load_config
+    from freeanchor.engine.durable import write_text_atomically
 
     config = find_config(args.work_dir, args.config)
     cfg = load_config(config, [])
-    out = args.out or args.work_dir / 'report.html'
-    tested = build_dataset(cfg.test_dataloader.dataset)
-    sets = {'training': build_dataset(cfg.train_dataloader.dataset), 'test': tested}
+    out = checked_page(args.out or args.work_dir / 'report.html')
+    tested = args.checkpoint is not None or args.results is not None
+    sets = read_sets(cfg, needed=['test'] if tested else [])
+    results = args.results if args.checkpoint is None else test(args, config)
     described = {name: describe(x) for name, x in sets.items()}
     known = {name: x for name, x in described.items() if x is not None}
-
-    results = args.results
-    if args.checkpoint is not None:
-        results = test(args, config)
-    numbers, cards = about_detections(args, cfg, tested, results)
+    numbers, cards = about_detections(args, cfg, sets.get('test'), results)
     report = about_run(args, cfg, config)
     report['numbers'] = numbers
     report['data'] = {name: x.summary() for name, x in known.items()}
     report['summary'] = summarise(report, cfg, args.work_dir, known, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(plain(report), indent=1)
-    out.with_suffix('.json').write_text(text + '\n', encoding='utf-8')
-    out.write_text(render(report, cards, data_charts(known)), encoding='utf-8')
+    write_text_atomically(out.with_suffix('.json'), text + '\n')
+    write_text_atomically(out, render(report, cards, data_charts(known)))
     print(f'written: {out} ({out.stat().st_size / 1e6:.1f} MB) and its numbers, .json')
+
+
+def checked_page(path: Path) -> Path:
+    """The page's file, if what is written there replaces a report at most.
+
+    Raises:
+        ConfigError: It is no HTML file, or numbers of something else are beside it.
+    """
+    from freeanchor.engine import ConfigError
+
+    if path.suffix != '.html':
+        raise ConfigError(
+            f'--out {path}: a report is an .html file, with its numbers beside it.'
+        )
+    numbers = path.with_suffix('.json')
+    if numbers.exists() and not is_report(numbers):
+        raise ConfigError(
+            f'--out {path}: {numbers} is no report, and its numbers would replace it; '
+            'choose another name.'
+        )
+    return path
+
+
+def is_report(path: Path) -> bool:
+    """Whether a JSON file holds the numbers of a report."""
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict) and set(content) >= _PARTS
 
 
 def test(args: argparse.Namespace, config: str) -> Path:

@@ -1,9 +1,11 @@
 """The data sets of a config, and what is in them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from freeanchor.datasets import CocoDataset, ShapesDataset
 from freeanchor.datasets.statistics import BoxStatistics, statistics_of
 from freeanchor.registry import DATASETS
 
@@ -14,14 +16,55 @@ _RATIOS = (1, 1.5, 2, 3, 5, 8, 12)
 _NUMBERS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 
 
+def read_sets(cfg: Any, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """The data sets of a config, ``'training'`` and ``'test'``, that can be read.
+
+    Raises:
+        FileNotFoundError: The files of one of those ``needed`` are not there.
+        DataError: It cannot be used.
+    """
+    sets = {}
+    for name, key in (('training', 'train_dataloader'), ('test', 'test_dataloader')):
+        loader = cfg.get(key)
+        if not loader:
+            continue
+        try:
+            sets[name] = build_dataset(loader['dataset'])
+        except (OSError, ValueError) as error:
+            if name in needed:
+                raise
+            print(f'Left out: the {name} set ({error})')
+    return sets
+
+
 def build_dataset(settings: dict[str, Any]) -> Any:
     """The data set of a dataloader's config, without its pipeline.
 
-    Where it repeats or joins others, the first of these.
+    Where it repeats or joins others, the first of these. Nothing is generated.
+
+    Raises:
+        FileNotFoundError: Its files are not there.
+        DataError: It cannot be used.
     """
     while 'dataset' in settings or 'datasets' in settings:
         settings = settings.get('dataset') or settings['datasets'][0]
-    return DATASETS.build({**settings, 'pipeline': []})
+    return DATASETS.build({**_as_files(settings), 'pipeline': []})
+
+
+def _as_files(settings: dict[str, Any]) -> dict[str, Any]:
+    """Generated shapes as any other files: their own class draws what is missing."""
+    if settings['type'] not in (ShapesDataset, ShapesDataset.__name__):
+        return settings
+    plain = dict(settings)
+    split = plain.pop('split', 'train')
+    return {
+        'data_root': 'data/shapes/',
+        **plain,
+        'type': CocoDataset,
+        'ann_file': f'annotations/{split}.json',
+        'data_prefix': dict(img_path=split),
+        'metainfo': ShapesDataset.METAINFO,
+    }
 
 
 def describe(dataset: Any) -> BoxStatistics | None:

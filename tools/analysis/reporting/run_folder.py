@@ -34,15 +34,39 @@ def read_curves(folder: Path) -> dict[str, list[dict[str, float]]]:
     Returns:
         ``'training'``, a dict every few steps, with ``step``, ``loss`` and its parts,
         ``lr``; ``'validation'``, a dict each, with ``step``, an epoch or iteration.
+
+    Raises:
+        ConfigError: A log is damaged.
     """
     training: list[dict] = []
     validation: list[dict] = []
     for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        lines = [json.loads(x) for x in path.read_text().splitlines() if x.strip()]
-        lines = [x for x in lines if 'step' in x]
+        lines = [x for x in read_lines(path) if 'step' in x]
         _continue(training, [x for x in lines if 'loss' in x])
         _continue(validation, [x for x in lines if any('mAP' in key for key in x)])
     return dict(training=training, validation=validation)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; without the last if a killed run wrote half of it.
+
+    Raises:
+        ConfigError: Another line is damaged.
+    """
+    from freeanchor.engine import ConfigError
+
+    texts = path.read_text(encoding='utf-8', errors='replace').splitlines()
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            if text.strip():
+                lines.append(json.loads(text))
+        except ValueError as error:
+            if number < len(texts):
+                raise ConfigError(
+                    f'{path}, line {number}: it is damaged ({error}); remove that line.'
+                ) from error
+    return lines
 
 
 def _continue(known: list[dict], lines: list[dict]) -> None:
