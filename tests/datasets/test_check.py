@@ -8,8 +8,8 @@ import pytest
 
 from freeanchor.datasets import CocoDataset, DataError, check
 from freeanchor.datasets.check import Source, check_before_training, check_sources
-from freeanchor.datasets.checks.findings import EXAMPLES
-from freeanchor.datasets.checks.table import as_table
+from freeanchor.datasets.checks.findings import EXAMPLES, Finding, Report
+from freeanchor.datasets.checks.table import as_table, one_line
 
 from .checked_sets import (
     BOXES,
@@ -100,6 +100,13 @@ def test_training_goes_on_with_a_warning_in_one_line(tmp_path, monkeypatch):
     check_before_training(config(sound(tmp_path, [*BOXES, box([5, 5, 0, 9])])), 'fast')
     assert len(lines) == 1
     assert '1 zero_box' in lines[0]
+
+
+def test_the_line_counts_a_kind_over_all_files():
+    report = Report()
+    for file in ('train.json', 'train.json', 'val.json'):
+        report.add(Finding('zero_box', file, 'a box has no area', 'leave it out'))
+    assert one_line(report) == '0 errors, 3 warnings: 3 zero_box'
 
 
 def test_a_file_that_was_checked_is_not_parsed_again_unless_it_changed(

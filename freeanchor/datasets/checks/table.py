@@ -1,5 +1,6 @@
 """A report as a person reads it."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from .findings import Finding, Report, SetSummary
@@ -23,7 +24,10 @@ def one_line(report: Report) -> str:
     """How many errors and warnings, of which kinds."""
     if not report.counts:
         return 'no fault found'
-    kinds = ', '.join(f'{count} {first.code}' for count, first in report.kinds())
+    of_code = Counter[str]()
+    for count, first in report.kinds():
+        of_code[first.code] += count  # of all files
+    kinds = ', '.join(f'{count} {code}' for code, count in of_code.items())
     return f'{report.errors} errors, {report.warnings} warnings: {kinds}'
 
 
