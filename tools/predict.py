@@ -98,7 +98,11 @@ def predict(args: argparse.Namespace) -> None:
     views = view_writers(args, jobs, detector)
     for job, view in zip(jobs, views):
         with closing(view) if view else nullcontext():
+            before = tally.num_images
             follow(job, detector, [*tables, *filter(None, [view])], tally, args)
+        if job.video is not None:
+            frames = tally.num_images - before
+            tally.add_video(job.name, frames, expected_frames(job, args.max_frames))
     seconds = time.perf_counter() - start
     # Only now: a table that is there is whole.
     for table in tables:
@@ -107,6 +111,12 @@ def predict(args: argparse.Namespace) -> None:
     for place in filter(None, (args.out_dir, args.json, args.csv)):
         print(f'written to {place}')
     tally.raise_for_broken()
+
+
+def expected_frames(job: 'Job', most: int | None) -> int | None:
+    """Frames that a whole video gives; None where it does not say."""
+    known = job.video.num_frames if job.video else None
+    return known if known is None or most is None else min(known, most)
 
 
 def refuse_overwriting(args: argparse.Namespace, jobs: 'list[Job]') -> None:

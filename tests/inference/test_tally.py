@@ -32,3 +32,13 @@ def test_broken_files_are_named_at_once_and_at_the_end(capsys):
     assert 'skipped 3.png: it is no image' in capsys.readouterr().err
     with pytest.raises(DataError, match=r'^9 could .* 0\.png, .*7\.png, \.\.\.$'):
         tally.raise_for_broken()
+
+
+def test_a_video_that_breaks_off_is_named():
+    tally = Tally()
+    tally.add_video('whole.mp4', 100, 100)
+    tally.add_video('nearly.mp4', 95, 100)
+    tally.add_video('camera 0', 7, None)
+    tally.add_video('cut.avi', 50, 100)
+    lines = tally.text(1, 0.3).splitlines()[2:]
+    assert lines == ['cut.avi breaks off: 50 of about 100 frames could be read']

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
@@ -118,6 +119,24 @@ def test_a_video_becomes_a_video(predict):
     assert (written.num_frames, written.rate) == (3, 10)
     frames = {x['image'] for x in rows('r.csv')}
     assert frames == {'clip.mp4#1', 'clip.mp4#2', 'clip.mp4#3'}
+
+
+def test_a_video_that_breaks_off_is_named(predict, capsys):
+    codec = cv2.VideoWriter.fourcc(*'MJPG')
+    video = cv2.VideoWriter('clip.avi', codec, 10, (128, 96))
+    noise = np.random.default_rng(0)
+    for _ in range(12):
+        video.write(noise.integers(256, size=(96, 128, 3), dtype=np.uint8))
+    video.release()
+    arguments = ['--csv', 'r.csv', '--batch-size', '4']
+    assert predict('clip.avi', *arguments, '--max-frames', '3') == 0
+    assert 'breaks off' not in capsys.readouterr().out
+    content = Path('clip.avi').read_bytes()
+    Path('clip.avi').write_bytes(content[: len(content) // 2])
+    assert predict('clip.avi', *arguments) == 0
+    assert 'of about 12 frames could be read' in capsys.readouterr().out
+    assert predict('clip.avi', *arguments, '--max-frames', '3') == 0
+    assert 'breaks off' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('name', ['in/photo.png', 'in', 'in/*.png'])
