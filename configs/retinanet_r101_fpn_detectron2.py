@@ -7,16 +7,11 @@ P6 and P7. Ours not measured yet. Training follows our recipe, not detectron2's.
     python tools/test.py configs/retinanet_r101_fpn_detectron2.py CONVERTED
 """
 
-_base_ = 'retinanet_r101_fpn_1x.py'
+_base_ = 'retinanet_r50_fpn_detectron2.py'
 
 model = dict(
-    data_preprocessor=dict(
-        mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], bgr_to_rgb=False
-    ),
     backbone=dict(
-        style='caffe',
-        norm_requires_grad=False,
+        depth=101,
         init_cfg=dict(checkpoint='open-mmlab://detectron2/resnet101_caffe'),
     ),
-    neck=dict(relu_before_extra_convs=True),
 )
