@@ -122,3 +122,15 @@ def test_plots_count_classes_by_name(tool, tmp_path):
     assert names == ('cup', 'tree', 'boat')
     assert counts['train'].tolist() == [1, 1, 0]
     assert counts['val'].tolist() == [1, 0, 1]
+
+
+def test_a_set_without_objects_has_no_plot_and_says_so(tool, tmp_path):
+    write_coco_pair(tmp_path / 'mine', ('cup',), ('cup',))
+    for path in (tmp_path / 'mine/annotations').iterdir():
+        content = {**json.loads(path.read_text()), 'annotations': []}
+        path.write_text(json.dumps(content))
+    code, text = tool('stats', 'mine')
+    assert code == 0, text
+    code, text = tool('stats', 'mine', '--out', 'out')
+    assert code == 3
+    assert 'there are no objects to draw' in text

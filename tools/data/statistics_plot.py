@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from freeanchor.datasets import DataError
 from freeanchor.engine import ConfigError
 
 # Of the palette of Okabe and Ito, which all eyes tell apart.
@@ -17,7 +18,10 @@ def draw(found: dict[str, Any], title: str, path: Path) -> None:
 
     Raises:
         ConfigError: matplotlib is not installed.
+        DataError: There is nothing to draw.
     """
+    if not _named(found):
+        raise DataError(f'{title}: there are no objects to draw: leave out --out')
     try:
         import matplotlib as mpl
     except ImportError:
