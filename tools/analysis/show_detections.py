@@ -14,6 +14,7 @@ earlier call left in the folder are removed.
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 TEST = Path(__file__).parents[1] / 'test.py'
-WRITTEN = 'pictures.json'  # names of the pictures in a folder
+NOTE = 'show_detections.json'  # names of the pictures that were drawn
+_NUMBERED = re.compile(r'\d{3,}_[^/\\]*\.jpg')
 _QUALITY = 90  # of JPEG
 
 
@@ -80,9 +82,10 @@ def make_room(folder: Path, names: list[str]) -> None:
     from freeanchor.engine.durable import write_text_atomically
 
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / WRITTEN
+    note = folder / NOTE
     for name in json.loads(note.read_text()) if note.is_file() else ():
-        (folder / Path(name).name).unlink(missing_ok=True)
+        if _NUMBERED.fullmatch(name):
+            (folder / name).unlink(missing_ok=True)
     write_text_atomically(note, json.dumps(names, indent=1) + '\n')
 
 
