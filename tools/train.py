@@ -115,9 +115,10 @@ def own_data_of(cfg: Any, args: argparse.Namespace) -> Any:
     """The data set of ``--data``, which ``cfg`` then trains on; None without it."""
     if args.data is None:
         return None
-    from own_data import OwnData
+    from own_data import OwnData, beside_config
 
-    own = OwnData(args.data, args.data_format, cfg)
+    beside = beside_config(args)
+    own = OwnData(args.data, args.data_format, cfg, args.cfg_options, beside)
     own.change(cfg)
     return own
 
