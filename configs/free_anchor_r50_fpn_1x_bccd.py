@@ -26,6 +26,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),  # for pictures, not for AP
     dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='PackDetInputs'),
 ]
