@@ -103,11 +103,8 @@ def test_a_checkpoint_of_another_folder_leaves_this_one_alone(tmp_path):
 def test_only_weights_are_taken_unless_a_run_is_resumed(tmp_path):
     runner_of(tmp_path / 'a').train()
     path = str(tmp_path / 'a' / 'epoch_4.pth')
-    loop = dict(by_epoch=True, max_epochs=0)
-    started = runner_of(
-        tmp_path / 'b', load_from=path, train_cfg=loop, param_scheduler=[]
-    )
-    started.train()
+    started = runner_of(tmp_path / 'b', load_from=path)
+    started.load_or_resume()
     weights = torch.load(path, weights_only=True)['state_dict']
     assert started.iter == 0
     for name, tensor in started.model.state_dict().items():

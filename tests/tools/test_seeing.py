@@ -142,7 +142,8 @@ def test_coco_configs_show_the_matching_of_their_validation_set(call, shapes):
         assert len(sample['data_samples'].gt_instances) > 0
 
 
-def test_objects_change_nothing_of_what_is_validated(shapes):
+@pytest.mark.usefixtures('call', 'shapes')
+def test_objects_change_nothing_of_what_is_validated():
     both = coco_validation(), coco_validation(without='LoadAnnotations')
     for with_objects, plain in zip(*both):
         assert torch.equal(with_objects['inputs'], plain['inputs'])
