@@ -34,6 +34,7 @@ def measure(device: str, quick: bool) -> dict[str, Any]:
     calls = {}
     for name, recipe in RECIPES.items():
         cfg = Config.fromfile(ROOT / 'configs' / f'{recipe}_r50_fpn_1x.py')
+        cfg.model.backbone.pop('init_cfg', None)
         model = built(cfg, device)
         calls[name] = step_of(model, cfg.optim_wrapper, device, images, size, True)
     times = interleave(calls, 2 if quick else 5 if device == 'cpu' else 20,

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from benchmarks.machine import ROOT
 from benchmarks.step import step_of
 from benchmarks.timing import interleave
-from freeanchor.engine.conversion import build_untrained
+from freeanchor.registry import MODELS
 from tools.analysis.count_flops import count
 
 TRUNKS = {
@@ -64,13 +64,17 @@ def measure(device: str, quick: bool) -> dict[str, Any]:
 
 
 def config_of(name: str) -> Config:
-    """A recipe of ``configs/``."""
-    return Config.fromfile(ROOT / 'configs' / f'free_anchor_{name}_fpn_1x.py')
+    """A recipe of ``configs/`` whose trunk needs no download."""
+    cfg = Config.fromfile(ROOT / 'configs' / f'free_anchor_{name}_fpn_1x.py')
+    cfg.model.backbone.pop('init_cfg', None)
+    if cfg.model.backbone.type == 'TimmBackbone':
+        cfg.model.backbone.pretrained = False
+    return cfg
 
 
 def built(cfg: Config, device: str) -> Any:
-    """The detector with random weights, ready for training."""
-    model = build_untrained(cfg.model.to_dict())
+    """The detector, ready for training."""
+    model = MODELS.build(cfg.model)
     model.init_weights()
     return model.to(device).to(memory_format=torch.channels_last).train()
 
