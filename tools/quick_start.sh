@@ -8,7 +8,7 @@
 # ended is validated again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. tools/setup_env.sh
+. tools/setup_env.sh ''  # no extra; else it would take this script's arguments
 
 if [ $# -eq 0 ]; then
     set -- --resume
