@@ -93,7 +93,14 @@ def test_interrupted_in_a_step(straight, tmp_path, iteration):
     assert best_of(straight) == best_of(tmp_path)
 
 
-@pytest.mark.parametrize(('workers', 'persistent'), [(0, False), (2, False), (2, True)])
+@pytest.mark.parametrize(
+    ('workers', 'persistent'),
+    [
+        (0, False),
+        (2, False),
+        pytest.param(2, True, marks=[pytest.mark.slow, pytest.mark.heavy]),
+    ],
+)
 def test_interrupted_again_and_again(straight, tmp_path, workers, persistent):
     """T1, T11: in steps, before and after validation, between epochs."""
     moments = [

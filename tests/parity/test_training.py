@@ -20,13 +20,14 @@ FLOAT64 = dict(loss=1e-6, later=1e-4, total=1e-5, norm=1e-5, dot=1e-4, stepped=1
 
 def params() -> list[Any]:
     """float64 where a case has it, float32 everywhere; large models are slow."""
+    heavy = [pytest.mark.slow, pytest.mark.heavy]
     found = []
     for name in cases('train_'):
         quick = name.endswith(('r18', 'r50', '_empty'))
         marks = [] if quick else [pytest.mark.slow]
         found.append(pytest.param((name, 'float32'), marks=marks))
         if 'float64/grad_l2' in load(name):
-            found.append(pytest.param((name, 'float64'), marks=marks))
+            found.append(pytest.param((name, 'float64'), marks=marks and heavy))
     return found
 
 
