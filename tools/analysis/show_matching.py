@@ -49,10 +49,10 @@ def parse_args() -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> None:
-    from config_detector import build_detector
-
     from freeanchor.engine import ConfigError, load_config
+    from freeanchor.engine.command_line import checked_checkpoint
     from freeanchor.engine.durable import write_text_atomically
+    from freeanchor.inference import load_detector
     from freeanchor.losses import FreeAnchorLoss
     from freeanchor.registry import DATASETS
     from freeanchor.visualization.matching_page import render_page
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     chosen = list(samples(dataset, args.images))
     models: dict[str, Any] = {}
     for name, path in zip(moments, args.checkpoints):
-        model = build_detector(cfg, path, args.device).model
+        model = load_detector(checked_checkpoint(path), cfg, args.device).model
         if not isinstance(model.loss, FreeAnchorLoss):
             raise ConfigError(
                 f'{args.config}: model.loss is {type(model.loss).__name__}, which has '
