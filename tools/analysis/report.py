@@ -14,12 +14,10 @@ generated. The numbers stand beside the page, in a .json file of the same name.
 import argparse
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-TEST = Path(__file__).parents[1] / 'test.py'
 _PARTS = {'summary', 'curves', 'checkpoints', 'versions', 'numbers', 'data'}
 
 
@@ -114,24 +112,12 @@ def is_report(path: Path) -> bool:
 
 
 def test(args: argparse.Namespace, config: str) -> Path:
-    """Test the checkpoint; gives the file with its detections.
-
-    Raises:
-        ConfigError: The test has failed; it has said why.
-    """
+    """Test the checkpoint; gives the file with its detections."""
     from reporting.run_folder import choose_checkpoint
+    from reporting.testing import detections_of
 
-    from freeanchor.engine import ConfigError
-
-    folder = args.work_dir / 'report_test'
-    results = folder / 'detections.pkl'
     args.checkpoint = choose_checkpoint(args.work_dir, args.checkpoint)
-    command = [sys.executable, str(TEST), config, args.checkpoint]
-    command += ['--work-dir', str(folder), '--out', str(results)]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise ConfigError(f'the test of {args.checkpoint} ended with exit code {code}.')
-    return results
+    return detections_of(config, args.checkpoint, args.work_dir / 'report_test')
 
 
 def about_detections(

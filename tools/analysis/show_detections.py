@@ -15,14 +15,12 @@ earlier call left in the folder are removed.
 import argparse
 import json
 import re
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TEST = Path(__file__).parents[1] / 'test.py'
 NOTE = 'show_detections.json'  # names of the pictures that were drawn
 _NUMBERED = re.compile(r'\d{3,}_[^/\\]*\.jpg')
 _QUALITY = 90  # of JPEG
@@ -90,23 +88,13 @@ def make_room(folder: Path, names: list[str]) -> None:
 
 
 def test(args: argparse.Namespace) -> Path:
-    """Test the checkpoint; gives the file with its detections.
+    """Test the checkpoint; gives the file with its detections."""
+    from reporting.testing import detections_of
 
-    Raises:
-        ConfigError: There is no such checkpoint, or the test has failed.
-    """
-    from freeanchor.engine import ConfigError
     from freeanchor.engine.command_line import checked_checkpoint
 
-    results = args.out / 'test' / 'detections.pkl'
-    command = [sys.executable, str(TEST), args.config, checked_checkpoint(args.source)]
-    command += ['--work-dir', str(results.parent), '--out', str(results)]
-    if args.cfg_options:
-        command += ['--cfg-options', *args.cfg_options]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise ConfigError(f'the test of {args.source} ended with exit code {code}.')
-    return results
+    checkpoint = checked_checkpoint(args.source)
+    return detections_of(args.config, checkpoint, args.out / 'test', args.cfg_options)
 
 
 @dataclass(frozen=True)
